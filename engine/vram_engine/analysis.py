@@ -1,0 +1,223 @@
+"""The pipeline: text in, everything certain about it out, and a list of the models it would like to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from vram_engine.deployment import Deployment, Setting
+from vram_engine.dialects import recognise
+from vram_engine.dialects.directives import Ignore, read_directives
+from vram_engine.estimate import Estimate, estimate
+from vram_engine.feasibility import judge
+from vram_engine.hardware import Node
+from vram_engine.model import from_parameter_count
+from vram_engine.model.reference import FoundModel, ModelRef
+from vram_engine.model.spec import Unavailable
+from vram_engine.modelled import unmodelled
+from vram_engine.plan import Anchor, Plan, Where
+from vram_engine.recommend import Failing, recommendations
+from vram_engine.refusals import refusals
+from vram_engine.resolution import engine_args, model_ref, node, workload
+from vram_engine.rules import RULES
+from vram_engine.rules.base import FileView, Finding, Severity
+from vram_engine.syntax.nodes import Mapping, Tree
+from vram_engine.syntax.parse import parse
+from vram_engine.syntax.route import Place, span_of
+from vram_engine.text import Span
+
+ModelsKnown: TypeAlias = MappingOf[ModelRef, FoundModel | Unavailable]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known besides the text.
+
+    ``models`` are look-ups that have been answered, ``settings`` come from arguments, project file, editor and this
+    machine, ``dialects`` is what each document was before the last edit, ``severities`` overrides rules ("off" too).
+    """
+
+    models: ModelsKnown = field(default_factory=dict)
+    settings: tuple[Setting, ...] = ()
+    dialects: tuple[str | None, ...] = ()
+    severities: MappingOf[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything about one text. ``wants`` are models that would make it say more."""
+
+    tree: Tree
+    plans: tuple[Plan, ...]
+    findings: tuple[Finding, ...]
+    wants: frozenset[ModelRef]
+    dialects: tuple[str | None, ...]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether any document launches vLLM or speaks to us."""
+        return any(dialect is not None for dialect in self.dialects)
+
+    def span(self, where: Where) -> Span:
+        """Where a place is in the text."""
+        if isinstance(where, Place):
+            return span_of(self.tree, where) or Span(0, 0)
+        return where
+
+
+def analyse(text: str, context: Context | None = None) -> Analysis:
+    """Analyse one file. Total: any text gives an answer."""
+    context = context or Context()
+    tree = parse(text)
+    reading = _Reading(tree, context)
+    plans = tuple(
+        plan_of(deployment, index, context, first_key(tree, deployment.document))
+        for index, deployment in enumerate(reading.deployments)
+    )
+    view = FileView(tree, reading.ours, reading.directives, frozenset(rule.name for rule in RULES))
+    findings = _kept(tuple(_findings(view, plans)), view, context)
+    wants = frozenset(plan.ref for plan in plans if plan.ref is not None and plan.model is None)
+    return Analysis(tree, plans, findings, wants, tuple(reading.dialects))
+
+
+def analyse_settings(context: Context) -> Analysis:
+    """Analyse the deployment that the context's settings describe, without any file."""
+    tree = parse("")
+    deployment = Deployment("arguments", "arguments", 0, {}, {}).with_settings(context.settings)
+    plan = plan_of(deployment, 0, context, Span(0, 0))
+    view = FileView(tree, (), {}, frozenset(rule.name for rule in RULES))
+    findings = _kept(tuple(_findings(view, (plan,))), view, context)
+    wants = frozenset({plan.ref} if plan.ref is not None and plan.model is None else ())
+    return Analysis(tree, (plan,), findings, wants, ())
+
+
+def deployments_of(tree: Tree, context: Context) -> tuple[Deployment, ...]:
+    """The deployments of a tree, with directives and outside settings merged in, before anything is sized."""
+    return tuple(_Reading(tree, context).deployments)
+
+
+class _Reading:
+    """Which documents are ours, and the deployments in them with their directives and outside settings merged in."""
+
+    def __init__(self, tree: Tree, context: Context) -> None:
+        self.directives = {number: read_directives(document) for number, document in enumerate(tree.documents)}
+        self.dialects: list[str | None] = []
+        self.deployments: list[Deployment] = []
+        for number, document in enumerate(tree.documents):
+            was = context.dialects[number] if number < len(context.dialects) else None
+            dialect = recognise(document, known_as=was, ours=bool(document.comments))
+            self.dialects.append(dialect.name if dialect is not None else None)
+            if dialect is not None:
+                more = (*self.directives[number].settings, *context.settings)
+                self.deployments += [each.with_settings(more) for each in dialect.read(document, number)]
+        self.ours = tuple(
+            number
+            for number, document in enumerate(tree.documents)
+            if self.dialects[number] is not None or document.comments
+        )
+
+
+def plan_of(deployment: Deployment, index: int, context: Context, fallback: Where) -> Plan:
+    """Everything about one deployment; ``fallback`` is where findings go that belong to no key."""
+    ref = model_ref(deployment)
+    model = context.models.get(ref) if ref is not None else _declared(deployment)
+    where, args = node(deployment), engine_args(deployment)
+    spec = model.spec if isinstance(model, FoundModel) else None
+    plan = Plan(
+        index=index,
+        deployment=deployment,
+        anchor=Anchor(deployment, fallback),
+        args=args,
+        ref=ref,
+        model=model,
+        node=where,
+        unmodelled=unmodelled(deployment, spec),
+        refusals=refusals(deployment, args, spec, where if isinstance(where, Node) else None),
+    )
+    if not isinstance(model, FoundModel) or not isinstance(where, Node):
+        return plan
+    sized = estimate(deployment, model.spec, where)
+    plan = replace(plan, estimate=sized)
+    if not isinstance(sized, Estimate):
+        return plan
+    feasibility = judge(sized.budget, sized.demand, workload(deployment), sized.native_length)
+    plan = replace(plan, feasibility=feasibility)
+    if feasibility.verdict == "fits" or plan.unmodelled or plan.refusals:
+        return plan
+    failing = Failing(deployment, model.spec, where, sized, feasibility)
+    return replace(plan, recommendations=recommendations(failing))
+
+
+def _declared(deployment: Deployment) -> FoundModel | None:
+    """A model of which only the size is told."""
+    billions = deployment.number("params-b")
+    if billions is None:
+        return None
+    return FoundModel(from_parameter_count(round(billions * 1e9)), "declared")
+
+
+def first_key(tree: Tree, document: int) -> Where:
+    """The first key of a document, which speaks for the whole deployment."""
+    root = tree.documents[document].root
+    if isinstance(root, Mapping):
+        for key, _ in root.pairs():
+            return Place(document, (key,), "key")
+    return tree.documents[document].span
+
+
+def _findings(view: FileView, plans: Iterable[Plan]) -> Iterator[Finding]:
+    for rule in RULES:
+        if rule.check_file is not None:
+            yield from rule.check_file(view)
+        if rule.check_plan is not None:
+            for plan in plans:
+                yield from rule.check_plan(plan)
+
+
+def _kept(findings: tuple[Finding, ...], view: FileView, context: Context) -> tuple[Finding, ...]:
+    """Findings after ``ignore[...]`` comments and severity overrides, in the order of the text."""
+    ignores = [ignore for directives in view.directives.values() for ignore in directives.ignores]
+    used: set[Ignore] = set()
+    kept: list[Finding] = []
+    for finding in findings:
+        hit = [ignore for ignore in ignores if ignore.rule == finding.rule and _covers(view.tree, ignore, finding)]
+        used.update(hit)
+        if not hit:
+            kept.append(finding)
+    unused = tuple(ignore for ignore in ignores if ignore not in used)
+    kept += [
+        finding for finding in _findings(replace(view, unused_ignores=unused), ()) if finding.rule == "unused-ignore"
+    ]
+    wished = (_with_severity(finding, context.severities.get(finding.rule)) for finding in kept)
+    chosen = [finding for finding in wished if finding is not None]
+    return tuple(sorted(chosen, key=lambda finding: (_start(view.tree, finding), finding.rule)))
+
+
+def _covers(tree: Tree, ignore: Ignore, finding: Finding) -> bool:
+    """An ignore speaks for its own line, and alone on its line for the next one too."""
+    line = tree.lines.line_of(ignore.comment.start)
+    target = tree.lines.line_of(_start(tree, finding))
+    alone = not tree.text[tree.lines.starts[line] : ignore.comment.start].strip()
+    return target == line or (alone and target == line + 1)
+
+
+def _start(tree: Tree, finding: Finding) -> int:
+    span = span_of(tree, finding.where) if isinstance(finding.where, Place) else finding.where
+    return span.start if span is not None else 0
+
+
+def _with_severity(finding: Finding, wish: str | None) -> Finding | None:
+    if wish == "off":
+        return None
+    severity: Severity | None = _SEVERITIES.get(wish) if wish is not None else None
+    return finding if severity is None else replace(finding, severity=severity)
+
+
+_SEVERITIES: MappingOf[str, Severity] = {
+    "error": "error",
+    "warning": "warning",
+    "information": "information",
+    "hint": "hint",
+}

@@ -1,0 +1,167 @@
+"""One deployment, one model, one node: which estimator answers, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from vram_engine.deployment import Deployment
+from vram_engine.hardware import Gpu, Node
+from vram_engine.model.length import derived_max_model_len
+from vram_engine.model.spec import ModelSpec, Unavailable
+from vram_engine.resolution import engine_args
+from vram_engine.sizing.budget import GIB, Budget, Interval, RankBytes, total
+from vram_engine.sizing.closed_form import FRAGMENTATION, QUANTIZED_BYTES, RoughInput, Shapes, closed_form
+from vram_engine.sizing.demand import KvDemand, PagedDemand, RoughDemand
+from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.kv_cache import KvLayout, kv_layout
+from vram_engine.sizing.parallelism import Refusal
+from vram_engine.sizing.startup import StartupBudget, startup
+from vram_engine.sizing.weights import weights
+
+# What stands in where a GPU is known by its memory alone (see resolution).
+_ASSUMED_CAPABILITY = (8, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A budget, and the KV cache as questions. ``layout`` is None for the rule of thumb."""
+
+    budget: Budget
+    demand: KvDemand
+    native_length: int
+    layout: KvLayout | None
+    kv_is_16bit: bool
+    bytes_per_block: int | None = None
+
+
+def estimate(deployment: Deployment, spec: ModelSpec, node: Node) -> Estimate | Refusal | Unavailable:
+    """Size a deployment with the estimator in force: ``closed_form`` when asked for or when shapes were guessed."""
+    args = engine_args(deployment)
+    if estimator_of(deployment, spec) == "closed_form":
+        return _rough(deployment, spec, args, node.gpu)
+    return _startup(deployment, spec, args, node.gpu)
+
+
+def estimator_of(deployment: Deployment, spec: ModelSpec) -> str:
+    """``closed_form`` or ``startup``."""
+    return deployment.text("estimator") or ("closed_form" if spec.shapes_guessed else "startup")
+
+
+def _startup(deployment: Deployment, spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Estimate | Refusal | Unavailable:
+    native = derived_max_model_len(spec, args.vllm_version)
+    length = args.max_model_len if args.max_model_len is not None else native
+    capability = gpu.capability or _ASSUMED_CAPABILITY
+    stages = weights(spec, args, capability)
+    if isinstance(stages, Refusal | Unavailable):
+        return stages
+    free = deployment.integer("free-memory-bytes")
+    spent = startup(spec, args, gpu, stages, max_model_len=length, free_bytes=free)
+    if isinstance(spent, Unavailable):
+        return spent
+    layout = kv_layout(
+        spec,
+        args,
+        gpu.capability,
+        max_num_batched_tokens=spent.batch.max_num_batched_tokens,
+        max_model_len=length,
+    )
+    if isinstance(layout, Unavailable):
+        return layout
+    fullest = _fullest(spent, layout)
+    budget = _budget(spent, layout, gpu, length, fullest)
+    demand = PagedDemand(replace(layout, bytes_per_block=(layout.bytes_per_block[fullest],)), _waste(deployment, 1))
+    is_16bit = layout.cache_dtype in ("auto", "float16", "bfloat16")
+    return Estimate(budget, demand, native, layout, is_16bit, layout.bytes_per_block[fullest])
+
+
+def _fullest(spent: StartupBudget, layout: KvLayout) -> int:
+    """The pipeline stage with the fewest blocks: it decides for all."""
+    blocks = [
+        stage.kv_cache_available.expected // block
+        for stage, block in zip(spent.stages, layout.bytes_per_block, strict=True)
+    ]
+    return blocks.index(min(blocks))
+
+
+def _budget(spent: StartupBudget, layout: KvLayout, gpu: Gpu, length: int, fullest: int) -> Budget:
+    stage = spent.stages[fullest]
+    available = stage.kv_cache_available
+    weights_term, activations, non_torch, cuda_graphs, *resident = stage.spent.parts
+    return Budget(
+        estimator="startup",
+        memory_bytes=gpu.memory_bytes,
+        requested_bytes=spent.requested,
+        weights=replace(weights_term, name="weights"),
+        activations=replace(activations, name="activations"),
+        cuda_graphs=replace(cuda_graphs, name="CUDA graphs"),
+        non_torch=total("other memory", "what vLLM holds beside weights", non_torch, *resident),
+        available=Interval(available.low, available.expected, available.high),
+        max_model_len=length,
+        ranks=tuple(
+            RankBytes(number, each.weights.bytes, block)
+            for number, (each, block) in enumerate(zip(spent.stages, layout.bytes_per_block, strict=True))
+        ),
+        block_size=layout.block_size,
+        notes=(spent.batch.tokens_why, spent.batch.seqs_why),
+    )
+
+
+def _rough(deployment: Deployment, spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Estimate | Unavailable:
+    asked = _rough_input(deployment, spec, args, gpu)
+    if isinstance(asked, Unavailable):
+        return asked
+    group = closed_form(asked)
+    ranks = asked.tensor_parallel_size
+    available = group.available // ranks
+    budget = Budget(
+        estimator="closed_form",
+        memory_bytes=gpu.memory_bytes,
+        requested_bytes=group.allocatable // ranks,
+        weights=replace(group.weights, bytes=group.weights.bytes // ranks),
+        activations=None,
+        cuda_graphs=None,
+        non_torch=replace(group.overhead, bytes=group.overhead.bytes // ranks),
+        available=Interval(available, available, available),
+        max_model_len=asked.context,
+        ranks=(RankBytes(0, group.weights.bytes // ranks, None),),
+    )
+    native = derived_max_model_len(spec, args.vllm_version)
+    is_16bit = asked.kv_cache_dtype in ("auto", "float16", "bfloat16")
+    return Estimate(budget, RoughDemand(group), max(native, asked.context), None, is_16bit)
+
+
+def _rough_input(deployment: Deployment, spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> RoughInput | Unavailable:
+    quantization = args.quantization or (spec.quantization.method if spec.quantization is not None else None)
+    if quantization is not None and quantization not in QUANTIZED_BYTES:
+        return Unavailable(f"the rule of thumb knows no bytes per parameter for {quantization}")
+    overhead = deployment.number("overhead-gib")
+    context = args.max_model_len or _tokens_asked(deployment) or derived_max_model_len(spec, args.vllm_version)
+    return RoughInput(
+        parameters=spec.parameters,
+        shapes=Shapes(spec.num_layers, spec.num_key_value_heads, spec.head_dim, spec.shapes_guessed),
+        gpu_bytes=gpu.memory_bytes,
+        context=context,
+        concurrency=deployment.integer("concurrency") or 1,
+        dtype=_DTYPE.get(args.dtype, args.dtype),
+        quantization=quantization,
+        kv_cache_dtype=args.kv_cache_dtype,
+        tensor_parallel_size=args.tensor_parallel_size,
+        gpu_memory_utilization=args.gpu_memory_utilization or 0.90,
+        overhead_bytes=None if overhead is None else round(overhead * GIB),
+        fragmentation=float(_waste(deployment, FRAGMENTATION)),
+    )
+
+
+_DTYPE = {"half": "float16", "float": "float32"}
+
+
+def _tokens_asked(deployment: Deployment) -> int:
+    """Tokens of one request, where the file says how long prompts and answers are."""
+    return (deployment.integer("prompt-tokens") or 0) + (deployment.integer("gen-tokens") or 0)
+
+
+def _waste(deployment: Deployment, default: float) -> Fraction:
+    """The fragmentation factor the file sets; paging is exact, so ``startup`` has none of its own."""
+    said = deployment.number("fragmentation-factor")
+    return Fraction(str(default if said is None else said))

@@ -1,0 +1,146 @@
+"""Which settings sizing follows, which change nothing here, and which it must admit to not following."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vram_engine.deployment import Deployment, Known, Scalar, Setting, Unknown
+from vram_engine.facts.flags import flag, sizing_flags
+from vram_engine.model.caches import ChunkedLocal, Mamba, SlidingWindow
+from vram_engine.model.spec import ModelSpec
+
+# Flags that sizing reads, by the field of EngineArgs that holds them.
+MODELLED: Mapping[str, str] = {
+    "dtype": "dtype",
+    "quantization": "quantization",
+    "kv-cache-dtype": "kv_cache_dtype",
+    "max-model-len": "max_model_len",
+    "block-size": "block_size",
+    "tensor-parallel-size": "tensor_parallel_size",
+    "max-num-seqs": "max_num_seqs",
+    "max-num-batched-tokens": "max_num_batched_tokens",
+    "enable-chunked-prefill": "enable_chunked_prefill",
+    "enable-prefix-caching": "enable_prefix_caching",
+    "enforce-eager": "enforce_eager",
+    "gpu-memory-utilization": "gpu_memory_utilization",
+    "kv-cache-memory-bytes": "kv_cache_memory_bytes",
+    "num-gpu-blocks-override": "num_gpu_blocks_override",
+}
+
+_NAMES_THE_MODEL = frozenset({"model", "model-tag"})
+
+# Values that change nothing although they are not the flag's default.
+_IDLE: Mapping[str, Scalar] = {
+    "pipeline-parallel-size": 1,
+    "data-parallel-size": 1,
+    "data-parallel-size-local": 1,
+    "decode-context-parallel-size": 1,
+    "prefill-context-parallel-size": 1,
+    "optimization-level": 2,
+    "performance-mode": "balanced",
+}
+
+# Flags that size what another flag switches on.
+_SWITCH_OF: Mapping[str, str] = {
+    "max-loras": "enable-lora",
+    "max-lora-rank": "enable-lora",
+    "max-lora-cls-labels": "enable-lora",
+    "lora-dtype": "enable-lora",
+    "lora-target-modules": "enable-lora",
+    "fully-sharded-loras": "enable-lora",
+    "specialize-active-lora": "enable-lora",
+    "enable-tower-connector-lora": "enable-lora",
+    "enable-mixed-moe-lora-format": "enable-lora",
+    "enable-moe-shared-loras": "enable-lora",
+    "eplb-config": "enable-eplb",
+    "ubatch-size": "enable-dbo",
+    "cpu-offload-params": "cpu-offload-gb",
+}
+
+# Flags about a kind of layer that not every model has.
+_OF_TOWERS = frozenset(
+    {
+        "enable-mm-embeds",
+        "language-model-only",
+        "limit-mm-per-prompt",
+        "mm-encoder-attn-dtype",
+        "mm-encoder-only",
+        "mm-encoder-tp-mode",
+        "mm-ipc-gpu-memory-gb",
+        "mm-processor-device",
+        "mm-processor-kwargs",
+        "skip-mm-profiling",
+        "video-pruning-rate",
+    }
+)
+_OF_EXPERTS = frozenset({"all2all-backend", "enable-eplb", "eplb-config", "moe-backend", "num-redundant-experts"})
+_OF_STATES = frozenset(
+    {
+        "enable-mamba-fine-grained-prefix-cache",
+        "enable-mamba-shared-prefix-checkpoint",
+        "mamba-block-size",
+        "mamba-cache-dtype",
+        "mamba-cache-mode",
+        "mamba-ssm-cache-dtype",
+        "replayssm-buffer-len",
+        "use-replayssm",
+    }
+)
+# Asynchronous scheduling doubles the tokens in flight, for which only windowed layers reserve blocks.
+_OF_WINDOWS = frozenset(
+    {"async-scheduling", "disable-hybrid-kv-cache-manager", "disable-sliding-window", "swa-bounded-replay"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unmodelled:
+    """A setting that changes memory in a way that is not computed, or cannot be told."""
+
+    setting: Setting
+    reason: str
+
+
+def unmodelled(deployment: Deployment, spec: ModelSpec | None) -> tuple[Unmodelled, ...]:
+    """Settings in force that change memory and are not computed.
+
+    They are never ignored, unless ``spec`` shows that the model has nothing they could act on.
+    """
+    effective = (deployment.effective(name) for name in deployment.settings)
+    checked = (_unmodelled(setting, deployment, spec) for setting in effective if setting is not None)
+    return tuple(each for each in checked if each is not None)
+
+
+def _unmodelled(setting: Setting, deployment: Deployment, spec: ModelSpec | None) -> Unmodelled | None:
+    name, is_modelled = setting.name, setting.name in MODELLED
+    if name in _NAMES_THE_MODEL or not (is_modelled or name in sizing_flags()):
+        return None
+    if isinstance(setting.value, Unknown):
+        return Unmodelled(setting, setting.value.reason)
+    if is_modelled or _is_idle(name, setting.value, deployment) or (spec is not None and _acts_on_nothing(name, spec)):
+        return None
+    return Unmodelled(setting, f"{name} changes memory and is not modelled yet")
+
+
+def _is_idle(name: str, value: Known, deployment: Deployment) -> bool:
+    """Whether a setting changes nothing: by its value, or for want of what switches it on."""
+    row = flag(name)
+    if value.value in (False, 0, "", "auto") or value.value == _IDLE.get(name):
+        return True
+    if row is not None and row.default is not None and str(value.value) == str(row.default):
+        return True
+    switch = _SWITCH_OF.get(name)
+    return switch is not None and deployment.value(switch) in (None, False, 0)
+
+
+def _acts_on_nothing(name: str, spec: ModelSpec) -> bool:
+    """Whether a model lacks the kind of layer a flag is about."""
+    if name in _OF_TOWERS:
+        return not spec.tower
+    if name in _OF_EXPERTS:
+        return spec.experts is None
+    if name in _OF_STATES:
+        return not any(isinstance(cache, Mamba) for cache in spec.caches)
+    if name in _OF_WINDOWS:
+        return not any(isinstance(cache, SlidingWindow | ChunkedLocal) for cache in spec.caches)
+    return False

@@ -1,0 +1,93 @@
+"""The plan of one deployment: everything known about it, from settings to verdict. What views and rules read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from vram_engine.deployment import Deployment, Setting
+from vram_engine.estimate import Estimate
+from vram_engine.feasibility import Feasibility, Verdict
+from vram_engine.hardware import Node
+from vram_engine.model.reference import FoundModel, ModelRef
+from vram_engine.model.spec import Unavailable
+from vram_engine.modelled import Unmodelled
+from vram_engine.recommend import Recommendation
+from vram_engine.refusals import Refused, Topic
+from vram_engine.resolution import NoGpu
+from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.parallelism import Refusal
+from vram_engine.syntax.route import Place
+from vram_engine.text import Span
+
+# A place in the tree, or a plain span for what the tree has no node for: comments and broken text.
+Where: TypeAlias = Place | Span
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Where findings about a deployment are shown: the key that is to blame, else the model, else its first key."""
+
+    deployment: Deployment
+    fallback: Where = field(default_factory=lambda: Span(0, 0))
+
+    def at(self, *names: str) -> Where:
+        """The place of the first of these settings that this file itself holds."""
+        for name in (*names, "model", "params-b"):
+            where = place_of(self.deployment.effective(name))
+            if where is not None:
+                return where
+        return self.fallback
+
+
+def place_of(setting: Setting | None) -> Where | None:
+    """Where a setting is written in the file under analysis, if it is."""
+    if setting is None or setting.origin not in ("file", "directive"):
+        return None
+    return setting.place or setting.span
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One deployment of a file. ``index`` is its number among the file's deployments.
+
+    ``model`` is None while it is being looked up, or when the deployment names none (``ref`` is None too).
+    ``estimate`` is a reason where the model and GPU are known but the sizing is not.
+    """
+
+    index: int
+    deployment: Deployment
+    anchor: Anchor
+    args: EngineArgs
+    ref: ModelRef | None
+    model: FoundModel | Unavailable | None
+    node: Node | NoGpu
+    unmodelled: tuple[Unmodelled, ...]
+    estimate: Estimate | Refusal | Unavailable | None = None
+    feasibility: Feasibility | None = None
+    recommendations: tuple[Recommendation, ...] = ()
+    refusals: tuple[Refused, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict, unknown wherever something it rests on is; what vLLM refuses is certain all the same."""
+        if self.refusals or isinstance(self.estimate, Refusal):
+            return "infeasible"
+        return self.feasibility.verdict if self.feasibility is not None and not self.unmodelled else "unknown"
+
+    def refused(self, topic: Topic) -> Refused | None:
+        """vLLM's refusal about a topic, if there is one."""
+        return next((each for each in self.refusals if each.topic == topic), None)
+
+    def at(self, *names: str) -> Where:
+        """Where a finding about these settings is shown."""
+        return self.anchor.at(*names)
+
+    @property
+    def rests_on_assumptions(self) -> str:
+        """What was assumed rather than known, as words for the user; empty when nothing was."""
+        if isinstance(self.model, FoundModel) and self.model.spec.shapes_guessed:
+            return "the shapes of a model of this size are assumed"
+        if isinstance(self.node, Node) and self.node.gpu.memory_status == "assumed":
+            return "a GPU of this memory is assumed"
+        return ""

@@ -1,0 +1,71 @@
+"""What vLLM refuses whatever the memory: certain from the settings, the model and the number of GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from vram_engine.deployment import Deployment
+from vram_engine.hardware import Node
+from vram_engine.model.length import derived_max_model_len
+from vram_engine.model.spec import ModelSpec
+from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.parallelism import parallel_refusals
+
+Topic = Literal["utilization", "world-size", "division", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One refusal: what it is about, and vLLM's reason in a sentence."""
+
+    topic: Topic
+    message: str
+
+
+def refusals(
+    deployment: Deployment, args: EngineArgs, spec: ModelSpec | None, node: Node | None
+) -> tuple[Refused, ...]:
+    """Every refusal that can be seen; a model of guessed shapes is refused nothing."""
+    found = [*_utilization(deployment), *_world_size(deployment, args, node)]
+    if spec is not None and not spec.shapes_guessed:
+        found += [Refused("division", refusal.message) for refusal in parallel_refusals(spec, args)[:1]]
+        found += _length(deployment, args, spec)
+    return tuple(found)
+
+
+def _utilization(deployment: Deployment) -> Iterator[Refused]:
+    value = deployment.number("gpu-memory-utilization")
+    if value is not None and not 0 < value <= 1:
+        yield Refused(
+            "utilization",
+            f"gpu-memory-utilization is a share of the GPU's memory, above 0 and at most 1; vLLM refuses {value:g}",
+        )
+
+
+def _world_size(deployment: Deployment, args: EngineArgs, node: Node | None) -> Iterator[Refused]:
+    present = node.count if node is not None else _stated_count(deployment)
+    stages = deployment.integer("pipeline-parallel-size") or 1
+    size = args.tensor_parallel_size
+    if present is not None and size * stages > present:
+        pipeline = f" x pipeline-parallel-size {stages}" if stages > 1 else ""
+        there = "is 1" if present == 1 else f"are {present}"
+        needs = f"tensor-parallel-size {size}{pipeline} needs {size * stages} GPUs and there {there}"
+        yield Refused("world-size", needs)
+
+
+def _stated_count(deployment: Deployment) -> int | None:
+    said = deployment.effective("gpus")
+    return None if said is None or said.origin == "default" else deployment.integer("gpus")
+
+
+def _length(deployment: Deployment, args: EngineArgs, spec: ModelSpec) -> Iterator[Refused]:
+    derived = derived_max_model_len(spec, args.vllm_version)
+    asked = args.max_model_len
+    # --hf-overrides can change the length that vLLM derives.
+    if asked is not None and asked > derived and deployment.effective("hf-overrides") is None:
+        yield Refused(
+            "length",
+            f"vLLM refuses: max-model-len {asked:,} is more than the {derived:,} tokens of the model's config.json",
+        )

@@ -1,0 +1,134 @@
+"""From settings to the things they name: which model, which GPUs, which engine arguments, which workload.
+
+Nothing is fetched and nothing guessed: what cannot be told becomes a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from vram_engine.deployment import Deployment, Scalar, Setting, Unknown
+from vram_engine.facts.gpus import Ambiguous, find_gpu, suggest_gpus
+from vram_engine.facts.versions import NEWEST, Version, parse_version
+from vram_engine.feasibility import Workload
+from vram_engine.hardware import Gpu, Node
+from vram_engine.model.reference import ModelRef
+from vram_engine.modelled import MODELLED
+from vram_engine.sizing.budget import GIB
+from vram_engine.sizing.engine_args import EngineArgs
+
+
+@dataclass(frozen=True, slots=True)
+class NoGpu:
+    """Why there is no GPU to size for.
+
+    ``setting`` is what named one in vain, ``candidates`` are the ids it may have meant.
+    """
+
+    reason: str
+    setting: Setting | None = None
+    candidates: tuple[str, ...] = ()
+
+
+def model_ref(deployment: Deployment) -> ModelRef | None:
+    """The model a deployment names; None when it names none, or its name cannot be told."""
+    name = deployment.value("model")
+    if name is None or str(name).strip() == "":
+        return None
+    revision = deployment.value("revision")
+    return ModelRef(str(name), None if revision is None else str(revision))
+
+
+def vllm_version(deployment: Deployment) -> Version:
+    """The version in force, else the newest known."""
+    return parse_version(deployment.text("vllm-version") or "") or NEWEST
+
+
+def workload(deployment: Deployment) -> Workload:
+    """What is asked of the deployment."""
+    headroom = deployment.number("headroom-gib")
+    return Workload(deployment.integer("concurrency") or 1, None if headroom is None else round(headroom * GIB))
+
+
+def node(deployment: Deployment) -> Node | NoGpu:
+    """The GPUs of a deployment: the catalogue's row for the name in force, with the memory and count in force."""
+    setting = deployment.effective("gpu")
+    memory = deployment.integer("gpu-memory-bytes")
+    if setting is None:
+        if memory is None:
+            return NoGpu("nothing says which GPU this runs on")
+        return Node(_unnamed(memory), _count(deployment, None))
+    if isinstance(setting.value, Unknown):
+        return NoGpu(setting.value.reason, setting)
+    text = str(setting.value.value)
+    match = find_gpu(text)
+    if match is None:
+        close = suggest_gpus(text)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        return NoGpu(f"{text} is not a GPU of the catalogue{hint}", setting, close)
+    if isinstance(match, Ambiguous):
+        ids = tuple(gpu.id for gpu in match.candidates)
+        return NoGpu(f"{match.reason}; say which: {', '.join(ids)}" if ids else match.reason, setting, ids)
+    gpu = match.gpu if memory is None else _with_memory(match.gpu, memory)
+    return Node(gpu, _count(deployment, match.count))
+
+
+def _count(deployment: Deployment, counted: int | None) -> int | None:
+    """How many GPUs: a stated number, else the one in the GPU's own name (``8xH200``). A default is no statement."""
+    said = deployment.effective("gpus")
+    return counted if said is None or said.origin == "default" else deployment.integer("gpus")
+
+
+def _with_memory(gpu: Gpu, memory: int) -> Gpu:
+    return replace(gpu, memory_bytes=memory, memory_low=memory, memory_high=memory, memory_status="declared")
+
+
+def _unnamed(memory: int) -> Gpu:
+    """A GPU of which only the memory is known: sized as a current data-centre card, and said to be assumed."""
+    return Gpu(
+        id="unnamed",
+        name="unnamed GPU",
+        vendor="nvidia",
+        capability=(8, 0),
+        memory_bytes=memory,
+        memory_low=memory,
+        memory_high=memory,
+        memory_status="assumed",
+        bandwidth_gbs=None,
+        tflops_16bit=None,
+        tflops_fp8=None,
+        nvlink_gbs=None,
+        native_bf16=True,
+        native_fp8=False,
+        unified_memory=False,
+        source="declared memory",
+    )
+
+
+def engine_args(deployment: Deployment) -> EngineArgs:
+    """The arguments sizing reads; what is unknown or invalid is left at "not given" (and said by ``modelled``)."""
+    fields: dict[str, Scalar] = {}
+    for name, field in MODELLED.items():
+        value = deployment.value(name)
+        read = _READ.get(name)
+        usable = read(value) if read is not None and value is not None else value
+        if usable is not None:
+            fields[field] = usable
+    return replace(EngineArgs(vllm_version=vllm_version(deployment)), **fields)  # type: ignore[arg-type]  # MODELLED pairs each flag with a field of its type
+
+
+def _length(value: Scalar) -> Scalar | None:
+    """-1 and ``auto`` ask vLLM to choose, which is not the same as not asking."""
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _utilization(value: Scalar) -> Scalar | None:
+    """Outside (0, 1] vLLM refuses, and a rule says so."""
+    return value if isinstance(value, int | float) and 0 < value <= 1 else None
+
+
+_READ: Mapping[str, Callable[[Scalar], Scalar | None]] = {
+    "max-model-len": _length,
+    "gpu-memory-utilization": _utilization,
+}

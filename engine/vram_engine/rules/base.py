@@ -1,0 +1,109 @@
+"""What a rule is, what it looks at, and what it finds. Rules speak places and settings, never text edits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from vram_engine.deployment import Scalar
+from vram_engine.dialects.directives import Directives, Ignore
+from vram_engine.plan import Plan, Where
+from vram_engine.syntax.nodes import Tree
+from vram_engine.syntax.route import Place
+from vram_engine.text import Span
+
+Severity = Literal["error", "warning", "information", "hint"]
+Certainty = Literal["certain", "likely", "assumed"]
+Safety = Literal["safe", "unsafe"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings:
+    """Give settings of one deployment other values."""
+
+    deployment: int
+    values: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class RenameKey:
+    """Spell a key differently."""
+
+    place: Place
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceValue:
+    """Write another value."""
+
+    place: Place
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceText:
+    """Replace a stretch of a comment; with an empty text, take it out."""
+
+    span: Span
+    text: str
+
+
+Change: TypeAlias = ChangeSettings | RenameKey | ReplaceValue | ReplaceText
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One way out. ``safe`` fixes keep what the user meant; the first of a finding is the preferred one."""
+
+    title: str
+    change: Change
+    safety: Safety = "unsafe"
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Another place that adds to the problem."""
+
+    where: Where
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found, where, and the ways out of it, the preferred one first."""
+
+    rule: str
+    severity: Severity
+    where: Where
+    message: str
+    certainty: Certainty = "certain"
+    fixes: tuple[Fix, ...] = ()
+    related: tuple[Related, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """What a rule about a whole file may look at: only documents that are ours."""
+
+    tree: Tree
+    ours: tuple[int, ...]
+    directives: Mapping[int, Directives]
+    rule_names: frozenset[str]
+    unused_ignores: tuple[Ignore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: its name for ever, and the check. ``doc`` is its page."""
+
+    name: str
+    doc: str
+    check_plan: Callable[[Plan], Iterator[Finding]] | None = None
+    check_file: Callable[[FileView], Iterator[Finding]] | None = None
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the page."""
+        return self.doc.strip().split("\n", 1)[0]

@@ -1,0 +1,58 @@
+"""The deployment asks for more GPUs than there are.
+
+What it checks
+    tensor-parallel-size times pipeline-parallel-size against the number of GPUs, where something says that number.
+
+Why
+    vLLM stops with "World size (N) is larger than the number of available GPUs".
+
+Example
+    # vram: gpu=h100-sxm-80 gpus=2
+    model: meta-llama/Llama-3.1-8B-Instruct
+    max-model-len: 8192
+    tensor-parallel-size: 4
+
+Fixed
+    # vram: gpu=h100-sxm-80 gpus=2
+    model: meta-llama/Llama-3.1-8B-Instruct
+    max-model-len: 8192
+    tensor-parallel-size: 2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vram_engine.hardware import Node
+from vram_engine.plan import Plan, place_of
+from vram_engine.rules.base import ChangeSettings, Finding, Fix, Related, Rule
+
+
+def check(plan: Plan) -> Iterator[Finding]:
+    """World size against GPUs."""
+    refused = plan.refused("world-size")
+    if refused is None:
+        return
+    counted = place_of(plan.deployment.effective("gpus"))
+    yield Finding(
+        RULE.name,
+        "error",
+        plan.at("tensor-parallel-size", "gpus"),
+        refused.message,
+        fixes=tuple(_fixes(plan)),
+        related=() if counted is None else (Related(counted, "the number of GPUs"),),
+    )
+
+
+def _fixes(plan: Plan) -> Iterator[Fix]:
+    """The largest part of the size that the GPUs can hold."""
+    present = plan.node.count if isinstance(plan.node, Node) else plan.deployment.integer("gpus")
+    stages = plan.deployment.integer("pipeline-parallel-size") or 1
+    size = plan.args.tensor_parallel_size
+    fitting = [number for number in range(1, (present or 0) // stages + 1) if size % number == 0]
+    if fitting:
+        change = ChangeSettings(plan.index, {"tensor-parallel-size": fitting[-1]})
+        yield Fix(f"Set tensor-parallel-size to {fitting[-1]}", change)
+
+
+RULE = Rule("tensor-parallel-exceeds-gpus", __doc__ or "", check_plan=check)

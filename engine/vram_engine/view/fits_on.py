@@ -1,0 +1,30 @@
+"""Which GPUs of the catalogue a deployment fits, for when nothing says which GPU it runs on."""
+
+from __future__ import annotations
+
+from vram_engine.estimate import Estimate, estimate
+from vram_engine.facts.gpus import all_gpus
+from vram_engine.feasibility import judge
+from vram_engine.hardware import Gpu, Node
+from vram_engine.model.reference import FoundModel
+from vram_engine.plan import Plan
+from vram_engine.resolution import workload
+
+# vLLM's CUDA build starts at Volta.
+_OLDEST = (7, 0)
+
+
+def fits_on(plan: Plan) -> tuple[Gpu, ...]:
+    """The GPUs the deployment fits as it is written, smallest memory first; empty when the model is not known."""
+    if not isinstance(plan.model, FoundModel) or plan.unmodelled:
+        return ()
+    candidates = (gpu for gpu in all_gpus() if gpu.capability is not None and gpu.capability >= _OLDEST)
+    fitting = [gpu for gpu in candidates if not gpu.unified_memory and _fits(plan, plan.model, gpu)]
+    return tuple(sorted(fitting, key=lambda gpu: gpu.memory_bytes))
+
+
+def _fits(plan: Plan, model: FoundModel, gpu: Gpu) -> bool:
+    sized = estimate(plan.deployment, model.spec, Node(gpu, None))
+    if not isinstance(sized, Estimate):
+        return False
+    return judge(sized.budget, sized.demand, workload(plan.deployment), sized.native_length).verdict == "fits"

@@ -1,0 +1,116 @@
+"""The hover: a deployment's verdict and memory as Markdown, shown on its model, a sizing key, or its first key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vram_engine.analysis import Analysis, first_key
+from vram_engine.deployment import Setting
+from vram_engine.facts.flags import flag
+from vram_engine.feasibility import gib
+from vram_engine.hardware import Gpu
+from vram_engine.plan import Plan
+from vram_engine.resolution import NoGpu
+from vram_engine.syntax.route import Place, entry_at, span_of
+from vram_engine.text import Span
+from vram_engine.view.bar import bar
+from vram_engine.view.fits_on import fits_on
+from vram_engine.view.summary import Row, headline, is_sized, kv_words, missing, refusal_words, rows
+
+_MOST_GPUS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Hover:
+    """Markdown for a stretch of the text."""
+
+    span: Span
+    markdown: str
+
+
+def hover(analysis: Analysis, offset: int) -> Hover | None:
+    """What to show at ``offset``; None where there is nothing of ours."""
+    for plan in analysis.plans:
+        for span, setting in _places(analysis, plan):
+            if span.touches(offset):
+                return Hover(span, _markdown(plan, setting))
+    return None
+
+
+def _places(analysis: Analysis, plan: Plan) -> Iterator[tuple[Span, Setting | None]]:
+    """Where this plan's hover appears: on settings in force that this file holds, and on its first key."""
+    for name in plan.deployment.settings:
+        setting = plan.deployment.effective(name)
+        if setting is not None and setting.place is not None:
+            span = _entry_span(analysis, setting.place)
+            if span is not None:
+                yield span, setting
+        elif setting is not None and setting.origin == "directive" and setting.span is not None:
+            yield setting.span, setting
+    where = first_key(analysis.tree, plan.deployment.document)
+    if isinstance(where, Place):
+        span = span_of(analysis.tree, where)
+        if span is not None:
+            yield span, None
+
+
+def _entry_span(analysis: Analysis, place: Place) -> Span | None:
+    """The key and the value together."""
+    entry = entry_at(analysis.tree.documents[place.document].root, place.route)
+    if entry is None:
+        return None
+    return Span(entry.key.span.start, max(entry.key.span.end, entry.value.span.end))
+
+
+def _markdown(plan: Plan, setting: Setting | None) -> str:
+    return "\n\n".join(part for part in _parts(plan, setting) if part)
+
+
+def _parts(plan: Plan, setting: Setting | None) -> Iterator[str]:
+    yield f"**{headline(plan)}**"
+    yield _table(rows(plan))
+    yield kv_words(plan)
+    if plan.feasibility is not None and plan.feasibility.failure is not None:
+        yield plan.feasibility.failure.message
+    yield "\n".join(f"- {reason}" for reason in refusal_words(plan))
+    yield "\n".join(f"- no verdict: {reason}" for reason in missing(plan))
+    if isinstance(plan.node, NoGpu) and is_sized(plan):
+        yield _gpus_that_fit(fits_on(plan))
+    if plan.recommendations:
+        yield "What would fit:\n" + "\n".join(f"- {each.title}" for each in plan.recommendations)
+    if setting is not None:
+        yield _about(setting)
+
+
+def _table(lines: tuple[Row, ...]) -> str:
+    if not lines:
+        return ""
+    whole = max(max(row.bytes for row in lines), 1)
+    drawn = (
+        f"| {_strong(row.name, row)} | {_strong(f'{row.bytes / 2**30:.2f}', row)} | {bar(row.bytes, whole)} "
+        f"| {_cell(row.because)} |"
+        for row in lines
+    )
+    return "\n".join(("| per GPU | GiB | | why |", "|:--|--:|:--|:--|", *drawn))
+
+
+def _strong(text: str, row: Row) -> str:
+    return f"**{text}**" if row.strong else text
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _gpus_that_fit(gpus: tuple[Gpu, ...]) -> str:
+    if not gpus:
+        return "It fits no single GPU of the catalogue as it is written."
+    named = ", ".join(f"{gpu.id} ({gib(gpu.memory_bytes)})" for gpu in gpus[:_MOST_GPUS])
+    more = f" and {len(gpus) - _MOST_GPUS} more" if len(gpus) > _MOST_GPUS else ""
+    return f"Fits, smallest first: {named}{more}"
+
+
+def _about(setting: Setting) -> str:
+    row = flag(setting.name)
+    return f"`{setting.name}`: {row.description}" if row is not None and row.description else ""
