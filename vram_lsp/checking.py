@@ -1,0 +1,105 @@
+"""Analysing files from the command line: read, analyse, look up what is wanted, analyse again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vram_engine.analysis import Analysis, Context, analyse, analyse_settings
+from vram_engine.deployment import Setting
+from vram_engine.model.reference import ModelRef
+from vram_engine.ports import ModelSource
+from vram_engine.sources.catalogue import CatalogueModels
+from vram_engine.sources.local import LocalModels
+from vram_engine.sources.nvml import NvmlGpus
+
+from vram_lsp.cli import UsageError
+from vram_lsp.config import find_project
+from vram_lsp.lookups import Answer, find_model
+from vram_lsp.session import detected_settings
+
+SOURCES: tuple[ModelSource, ...] = (LocalModels(), CatalogueModels())
+
+YAML_SUFFIXES = (".yaml", ".yml")
+_SKIPPED_FOLDERS = frozenset({".git", ".venv", "node_modules", "__pycache__"})
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An analysed file; ``path`` is None for a deployment given by arguments alone."""
+
+    path: Path | None
+    analysis: Analysis
+    context: Context
+    problems: tuple[str, ...] = ()
+
+
+def analysed_files(paths: Iterable[Path]) -> Iterator[Checked]:
+    """Every YAML file among ``paths`` and below them; raises UsageError for a path that cannot be read."""
+    for path in paths:
+        if path.is_dir():
+            for file in yaml_files(path):
+                yield analysed_file(file, ())
+        else:
+            yield analysed_file(path, ())
+
+
+def yaml_files(folder: Path) -> Iterator[Path]:
+    """YAML files below a folder, in order; links to folders are not followed."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error.strerror}") from error
+    for entry in entries:
+        if entry.is_dir() and not entry.is_symlink():
+            if entry.name not in _SKIPPED_FOLDERS:
+                yield from yaml_files(entry)
+        elif entry.suffix.lower() in YAML_SUFFIXES and entry.is_file():
+            yield entry
+
+
+def analysed_file(path: Path, settings: tuple[Setting, ...]) -> Checked:
+    """One file, with settings of stronger authority; raises UsageError when it cannot be read as text."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text") from error
+    project = find_project(path)
+    config = project.config_for(path) if project is not None else None
+    outside = config.settings if config is not None else ()
+    context = Context(
+        settings=(*outside, *_detected(), *settings),
+        severities=config.severities if config is not None else {},
+    )
+    folders = (path.resolve().parent, Path.cwd())
+    analysis, context = _until_nothing_is_wanted(text, context, folders)
+    return Checked(path, analysis, context, config.problems if config is not None else ())
+
+
+def _until_nothing_is_wanted(text: str, context: Context, folders: tuple[Path, ...]) -> tuple[Analysis, Context]:
+    analysis = analyse(text, context)
+    while analysis.wants:
+        context = replace(context, models={**context.models, **_looked_up(analysis.wants, folders)})
+        analysis = analyse(text, context)
+    return analysis, context
+
+
+def analysed_arguments(settings: tuple[Setting, ...]) -> Checked:
+    """A deployment that no file describes."""
+    context = Context(settings=(*_detected(), *settings))
+    analysis = analyse_settings(context)
+    while analysis.wants:
+        context = replace(context, models=_looked_up(analysis.wants, (Path.cwd(),)))
+        analysis = analyse_settings(context)
+    return Checked(None, analysis, context)
+
+
+def _looked_up(wants: frozenset[ModelRef], folders: tuple[Path, ...]) -> dict[ModelRef, Answer]:
+    return {ref: find_model(SOURCES, ref, folders) for ref in wants}
+
+
+def _detected() -> tuple[Setting, ...]:
+    return detected_settings(NvmlGpus().gpus())

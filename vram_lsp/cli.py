@@ -1,0 +1,177 @@
+"""The command line: one function per verb. Starts without pygls, rich, pydantic or any GPU library."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vram_lsp import __version__
+
+CLEAN, FOUND, FAILED = 0, 1, 2
+
+
+class UsageError(Exception):
+    """Something about the call cannot be done; the message says what to do instead."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    # Editors start a server with --stdio alone, and some add options of their own.
+    if words and words[0].startswith("--") and "--stdio" in words:
+        words = ["serve", *words]
+    rest: list[str] = []
+    if words[:1] == ["plan"]:
+        from vram_lsp.arguments import split_plan
+
+        words, rest = split_plan(words)
+    options = _parser().parse_args(words)
+    options.rest = rest
+    try:
+        return _VERBS[options.verb](options)
+    except UsageError as error:
+        print(f"vram-lsp: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        # The reader has seen enough; keep the interpreter from complaining when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLEAN
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vram-lsp",
+        description="Says whether vLLM will start on your GPUs, from the YAML that launches it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"vram-lsp {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    check = verbs.add_parser("check", help="findings of files and folders", allow_abbrev=False)
+    check.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    check.add_argument("--format", choices=("text", "json"), default="text")
+
+    plan = verbs.add_parser(
+        "plan",
+        help="the memory of every deployment of a file, or of flags alone",
+        description="The memory of every deployment of FILE, or of a model given by vLLM's own flags. "
+        "Flags win over what the file says.",
+        allow_abbrev=False,
+    )
+    plan.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    plan.add_argument("--json", action="store_true", help="print the document that programs read")
+    plan.add_argument("--explain", action="store_true", help="every term with its parts and bounds")
+    plan.add_argument("--gpu", metavar="NAME")
+    plan.add_argument("--gpus", type=_count, metavar="N")
+    plan.add_argument("--gpu-memory-bytes", type=_count, metavar="B")
+    plan.add_argument("--free-memory-bytes", type=_count, metavar="B")
+    plan.add_argument("--vllm-version", metavar="V")
+    plan.add_argument("--concurrency", type=_count, metavar="C")
+    plan.add_argument("--estimator", choices=("startup", "closed_form"))
+    plan.epilog = "Any long flag of vllm serve may follow: --model M --tensor-parallel-size N --max-model-len L ..."
+
+    detect = verbs.add_parser("detect", help="the GPUs of this machine", allow_abbrev=False)
+    detect.add_argument("--json", action="store_true")
+    explain = verbs.add_parser("explain", help="what a rule checks, why, and an example", allow_abbrev=False)
+    explain.add_argument("rule", metavar="RULE")
+    gpus = verbs.add_parser("gpus", help="the catalogue of GPUs", allow_abbrev=False)
+    gpus.add_argument("--json", action="store_true")
+    models = verbs.add_parser("models", help="the catalogue of models", allow_abbrev=False)
+    models.add_argument("--json", action="store_true")
+
+    serve = verbs.add_parser("serve", help="the language server, on stdio", allow_abbrev=False)
+    serve.add_argument("--tcp", type=int, metavar="PORT", help="listen on this port of localhost instead")
+    serve.add_argument("--stdio", action="store_true", help="the default; accepted because editors say it")
+    serve.add_argument("--clientProcessId", help="accepted and ignored")
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 < value <= 2**53:
+        raise argparse.ArgumentTypeError("must be a whole number above 0")
+    return value
+
+
+def _check(options: argparse.Namespace) -> int:
+    from vram_lsp import report
+    from vram_lsp.checking import analysed_files
+
+    checked = list(analysed_files(options.paths))
+    return report.show_check(checked, options.format)
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from vram_lsp import report
+    from vram_lsp.arguments import plan_settings
+    from vram_lsp.checking import analysed_arguments, analysed_file
+
+    settings = plan_settings(options)
+    if options.file is not None:
+        checked = analysed_file(options.file, settings)
+    elif any(setting.name in ("model", "params-b") for setting in settings):
+        checked = analysed_arguments(settings)
+    else:
+        raise UsageError("plan needs a FILE, or --model with flags of vllm serve")
+    return report.show_plan(checked, as_json=options.json, explain=options.explain)
+
+
+def _detect(options: argparse.Namespace) -> int:
+    from vram_engine.sources.nvml import NvmlGpus
+
+    from vram_lsp import report
+
+    return report.show_detected(NvmlGpus().gpus(), as_json=options.json)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from vram_lsp import report
+
+    return report.show_rule(options.rule)
+
+
+def _gpus(options: argparse.Namespace) -> int:
+    from vram_lsp import report
+
+    return report.show_gpus(as_json=options.json)
+
+
+def _models(options: argparse.Namespace) -> int:
+    from vram_lsp import report
+
+    return report.show_models(as_json=options.json)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from vram_engine.sources.nvml import NvmlGpus
+
+    from vram_lsp.checking import SOURCES
+    from vram_lsp.lookups import Lookups
+    from vram_lsp.server import create_server
+
+    lookups = Lookups(SOURCES)
+    server = create_server(lookups, NvmlGpus())
+    try:
+        if options.tcp is not None:
+            server.start_tcp("127.0.0.1", options.tcp)
+        else:
+            server.start_io()
+    finally:
+        lookups.close()
+    return CLEAN
+
+
+_VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "check": _check,
+    "plan": _plan,
+    "detect": _detect,
+    "explain": _explain,
+    "gpus": _gpus,
+    "models": _models,
+    "serve": _serve,
+}

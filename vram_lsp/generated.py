@@ -1,0 +1,91 @@
+"""Everything that is generated: (file, writer). ``python -m vram_lsp.generated`` writes, ``--check`` compares."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vram_engine.rules import RULES
+from vram_engine.rules.base import Rule
+
+from vram_lsp.config import SETTINGS, camel
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_YAML_SECTIONS = ("Example", "Fixed")
+
+
+def rules_page(_: str) -> str:
+    """engine/RULES.md: every rule's docstring as a page."""
+    listing = "\n".join(f"- [{rule.name}](#{rule.name}): {rule.summary}" for rule in RULES)
+    pages = "\n\n".join(_rule_page(rule) for rule in RULES)
+    return f"# Rules\n\nGenerated from the rules' own docstrings; each example is a test.\n\n{listing}\n\n{pages}\n"
+
+
+def _rule_page(rule: Rule) -> str:
+    lines = [f"## {rule.name}"]
+    section, body = "", [rule.summary]
+    for line in inspect.cleandoc(rule.doc).split("\n")[1:]:
+        if line and not line.startswith(" "):
+            lines += _section(section, body)
+            section, body = line.strip(), []
+        else:
+            body.append(line)
+    lines += _section(section, body)
+    return "\n".join(lines).rstrip()
+
+
+def _section(title: str, body: list[str]) -> list[str]:
+    text = inspect.cleandoc("\n".join(body)).strip()
+    fenced = f"```yaml\n{text}\n```" if title in _YAML_SECTIONS else text
+    return ["", f"### {title}", "", fenced] if title else ["", fenced]
+
+
+def readme(text: str) -> str:
+    """README.md with its tables of rules and settings."""
+    rules = "\n".join(f"| [{rule.name}](engine/RULES.md#{rule.name}) | {rule.summary} |" for rule in RULES)
+    settings = "\n".join(
+        f"| `{setting.key}` | `vramLsp.{camel(setting.key)}` | {setting.description} |" for setting in SETTINGS
+    )
+    text = _between(text, "rules", f"| rule | says |\n|:--|:--|\n{rules}")
+    return _between(text, "settings", f"| project file | editor | meaning |\n|:--|:--|:--|\n{settings}")
+
+
+def _between(text: str, name: str, content: str) -> str:
+    start, end = f"<!-- {name}: generated -->", f"<!-- {name}: end -->"
+    before, _, rest = text.partition(start)
+    _, _, after = rest.partition(end)
+    return f"{before}{start}\n{content}\n{end}{after}"
+
+
+FILES: tuple[tuple[Path, Callable[[str], str]], ...] = (
+    (ROOT / "engine/RULES.md", rules_page),
+    (ROOT / "README.md", readme),
+)
+
+
+def stale() -> list[Path]:
+    """Files that do not say what their writers would."""
+    return [path for path, write in FILES if write(_text(path)) != _text(path)]
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write every file, or with ``--check`` say which are stale."""
+    if "--check" in (sys.argv[1:] if argv is None else argv):
+        found = stale()
+        for path in found:
+            print(f"{path.relative_to(ROOT)} is stale: run python -m vram_lsp.generated")
+        return int(bool(found))
+    for path, write in FILES:
+        path.write_text(write(_text(path)), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

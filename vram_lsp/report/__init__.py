@@ -1,0 +1,111 @@
+"""What the command line prints: a document for programs or a page for people, and the exit code that goes with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from vram_engine.ports import DetectedGpu
+
+from vram_lsp.checking import Checked
+from vram_lsp.cli import CLEAN, FAILED, FOUND, UsageError
+from vram_lsp.report import document
+from vram_lsp.session import catalogue_id
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout, and nothing else."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def show_check(checked: Sequence[Checked], form: str) -> int:
+    """The findings of every file; exit 1 for any error or warning."""
+    _complain(checked)
+    if form == "json":
+        print_json(document.check_document(checked))
+    else:
+        from vram_lsp.report import terminal
+
+        terminal.print_check(checked)
+    return exit_code(checked)
+
+
+def show_plan(checked: Checked, *, as_json: bool, explain: bool) -> int:
+    """The budget of every deployment of one file."""
+    _complain([checked])
+    if not checked.analysis.plans:
+        raise UsageError(f"{checked.path} holds no vLLM deployment that is understood")
+    if as_json:
+        print_json(document.plan_document(checked))
+    else:
+        from vram_lsp.report import terminal
+
+        terminal.print_plan(checked, explain=explain)
+    return exit_code([checked])
+
+
+def exit_code(checked: Sequence[Checked]) -> int:
+    """0 when there is at most information, 1 for any error or warning."""
+    severities = {finding.severity for each in checked for finding in each.analysis.findings}
+    return FOUND if severities & {"error", "warning"} else CLEAN
+
+
+def _complain(checked: Sequence[Checked]) -> None:
+    """What in project files could not be used, once each."""
+    for problem in dict.fromkeys(problem for each in checked for problem in each.problems):
+        print(f"vram-lsp: {problem}", file=sys.stderr)
+
+
+def show_detected(gpus: tuple[DetectedGpu, ...], *, as_json: bool) -> int:
+    """The GPUs of this machine."""
+    if as_json:
+        print_json(document.detected_document(gpus))
+    elif not gpus:
+        print("No NVIDIA GPU found on this machine: NVML is not there or does not answer.")
+    else:
+        for gpu in gpus:
+            free, total = gpu.free_bytes / 2**30, gpu.total_bytes / 2**30
+            known = catalogue_id(gpu) or "not in the catalogue"
+            print(f"{gpu.index}: {gpu.name}, {total:.2f} GiB, {free:.2f} GiB free ({known})")
+    return CLEAN
+
+
+def show_rule(name: str) -> int:
+    """A rule's page."""
+    import difflib
+
+    from vram_engine.rules import BY_NAME
+
+    rule = BY_NAME.get(name)
+    if rule is None:
+        close = difflib.get_close_matches(name, BY_NAME, n=1)
+        known = f"did you mean {close[0]}?" if close else f"there are {', '.join(BY_NAME)}"
+        print(f"vram-lsp: there is no rule {name}; {known}", file=sys.stderr)
+        return FAILED
+    print(f"{rule.name}\n\n{rule.doc.strip()}")
+    return CLEAN
+
+
+def show_gpus(*, as_json: bool) -> int:
+    """The catalogue of GPUs."""
+    if as_json:
+        print_json(document.gpus_document())
+    else:
+        from vram_lsp.report import terminal
+
+        terminal.print_gpus()
+    return CLEAN
+
+
+def show_models(*, as_json: bool) -> int:
+    """The catalogue of models."""
+    if as_json:
+        print_json(document.models_document())
+    else:
+        from vram_lsp.report import terminal
+
+        terminal.print_models()
+    return CLEAN

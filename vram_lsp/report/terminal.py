@@ -1,0 +1,143 @@
+"""Pages for people, by rich. Plain text without colour or wrapping when stdout is not a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+from rich.tree import Tree as RichTree
+from vram_engine.estimate import Estimate
+from vram_engine.facts.catalogue import catalogue
+from vram_engine.facts.gpus import all_gpus
+from vram_engine.feasibility import gib
+from vram_engine.plan import Plan
+from vram_engine.resolution import NoGpu
+from vram_engine.rules.base import Finding
+from vram_engine.sizing.budget import Term
+from vram_engine.view.bar import bar
+from vram_engine.view.fits_on import fits_on
+from vram_engine.view.summary import headline, kv_words, missing, refusal_words, rows
+
+from vram_lsp.checking import Checked
+
+# Wide enough that nothing is wrapped where no terminal says how wide it is.
+_UNWRAPPED = 10_000
+
+_STYLE = {"error": "bold red", "warning": "yellow", "information": "cyan", "hint": "dim"}
+_VERDICT_STYLE = {"fits": "bold green", "at-risk": "bold yellow", "infeasible": "bold red", "unknown": "bold cyan"}
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _UNWRAPPED, highlight=False, soft_wrap=True)
+
+
+def print_check(checked: Sequence[Checked]) -> None:
+    """Findings as ``path:line:column: severity[rule]: message``, verdicts, and a count."""
+    console = _console()
+    findings = 0
+    for each in checked:
+        for finding in each.analysis.findings:
+            console.print(_finding_line(each, finding))
+            findings += 1
+    plans = [(each, plan) for each in checked for plan in each.analysis.plans]
+    for each, plan in plans:
+        console.print(_verdict_line(each.path, plan))
+    noun = "finding" if findings == 1 else "findings"
+    deployed = "deployment" if len(plans) == 1 else "deployments"
+    files = "file" if len(checked) == 1 else "files"
+    console.print(f"{findings} {noun}, {len(plans)} {deployed}, {len(checked)} {files}")
+
+
+def _finding_line(checked: Checked, finding: Finding) -> Text:
+    at = checked.analysis.tree.lines.position(checked.analysis.span(finding.where).start, "utf-32")
+    line = Text(f"{checked.path}:{at.line + 1}:{at.character + 1}: ")
+    line.append(f"{finding.severity}[{finding.rule}]", style=_STYLE[finding.severity])
+    line.append(f": {finding.message}")
+    return line
+
+
+def _verdict_line(path: Path | None, plan: Plan) -> Text:
+    verdict, _, rest = headline(plan).partition(": ")
+    line = Text("" if path is None else f"{path}: ")
+    line.append(verdict, style=_VERDICT_STYLE[plan.verdict])
+    line.append(f": {rest}")
+    if plan.feasibility is not None and plan.verdict in ("fits", "at-risk"):
+        line.append(f", {gib(plan.feasibility.headroom_bytes)} free per GPU")
+    return line
+
+
+def print_plan(checked: Checked, *, explain: bool) -> None:
+    """The budget of every deployment, its findings, and with ``explain`` every term down to its parts."""
+    console = _console()
+    for plan in checked.analysis.plans:
+        console.print(_verdict_line(checked.path, plan))
+        _print_budget(console, plan)
+        if explain and isinstance(plan.estimate, Estimate):
+            for note in plan.estimate.budget.notes:
+                console.print(f"- {note}")
+            for term in plan.estimate.budget.terms:
+                console.print(_term_tree(term))
+        for recommendation in plan.recommendations:
+            console.print(f"  would fit: {recommendation.title}")
+    for finding in checked.analysis.findings:
+        console.print(_finding_line(checked, finding))
+
+
+def _print_budget(console: Console, plan: Plan) -> None:
+    lines = rows(plan)
+    if lines:
+        table = Table("per GPU", Column("GiB", justify="right"), "", "why", box=None, pad_edge=False)
+        whole = max(row.bytes for row in lines)
+        for row in lines:
+            style = "bold" if row.strong else ""
+            amount = Text(f"{row.bytes / 2**30:.2f}", style=style)
+            table.add_row(Text(row.name, style=style), amount, bar(row.bytes, whole), Text(row.because, style="dim"))
+        console.print(table)
+        console.print(kv_words(plan))
+    for reason in refusal_words(plan):
+        console.print(reason)
+    for reason in missing(plan):
+        console.print(f"no verdict: {reason}")
+    if isinstance(plan.node, NoGpu) and plan.model is not None:
+        gpus = fits_on(plan)
+        if gpus:
+            console.print("fits on: " + ", ".join(gpu.id for gpu in gpus))
+
+
+def _term_tree(term: Term) -> RichTree:
+    tree = RichTree(_term_line(term))
+    for part in _parts(term):
+        tree.add(_term_tree(part))
+    return tree
+
+
+def _parts(term: Term) -> Iterator[Term]:
+    yield from (part for part in term.parts if part.bytes or part.high)
+
+
+def _term_line(term: Term) -> Text:
+    band = f" ({gib(term.low)} to {gib(term.high)})" if term.high > term.low else ""
+    line = Text(f"{term.name} {gib(term.bytes)}{band} ")
+    line.append(f"[{term.basis}] {term.because}", style="dim")
+    return line
+
+
+def print_gpus() -> None:
+    """The catalogue of GPUs as a table."""
+    table = Table("id", "name", "memory", "capability", "known", box=None, pad_edge=False)
+    for gpu in all_gpus():
+        capability = "" if gpu.capability is None else f"{gpu.capability[0]}.{gpu.capability[1]}"
+        table.add_row(gpu.id, gpu.name, gib(gpu.memory_bytes), capability, gpu.memory_status)
+    _console().print(table)
+
+
+def print_models() -> None:
+    """The catalogue of models as a table."""
+    table = Table("id", "parameters", box=None, pad_edge=False)
+    for model in catalogue().values():
+        table.add_row(model.id, f"{model.parameters:,}")
+    _console().print(table)

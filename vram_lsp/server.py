@@ -1,0 +1,219 @@
+"""The language server: one table from LSP methods to features, and nothing else that knows the protocol's flow."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+from vram_engine.ports import GpuSource
+
+from vram_lsp import __version__, proto
+from vram_lsp.features.code_action import code_actions
+from vram_lsp.features.diagnostics import diagnostics
+from vram_lsp.features.hover import hover
+from vram_lsp.lookups import Lookups, Question
+from vram_lsp.session import Session, Snapshot, path_of
+
+SECTION = "vramLsp"
+# A model's name changes with every key while it is typed: it is looked up when it has stood still this long.
+SETTLE_S = 0.15
+
+_log = logging.getLogger("vram_lsp")
+_T = TypeVar("_T")
+
+
+class VramServer(LanguageServer):
+    """pygls' server with our session. Errors are logged, not shown as pop-ups: they cost one answer, not the user."""
+
+    def __init__(self, lookups: Lookups, gpus: GpuSource) -> None:
+        super().__init__(proto.SOURCE, __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full)
+        self.session = Session(lookups)
+        self.gpus = gpus
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._settling: dict[str, asyncio.TimerHandle] = {}
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Log what pygls would otherwise show as a message box."""
+        _log.error("error in %s", source, exc_info=error)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` beside everything else, and keep a reference so that it is not collected."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def publish(self, uri: str) -> Snapshot | None:
+        """Analyse a document as it is now and show its findings. Files of another kind get nothing, ever."""
+        snapshot = self.session.snapshot(uri)
+        if snapshot is None:
+            return None
+        document = self.session.documents[uri]
+        if snapshot.analysis.is_ours or document.shown:
+            document.shown = True
+            self.text_document_publish_diagnostics(diagnostics(snapshot))
+        return snapshot
+
+    def publish_all(self) -> None:
+        """Show every document again, after something outside them changed."""
+        for uri in list(self.session.documents):
+            self.publish(uri)
+
+    def look_up(self, uri: str, snapshot: Snapshot, after: float) -> None:
+        """Ask for the models a document wants once it has been still for ``after`` seconds."""
+        waiting = self._settling.pop(uri, None)
+        if waiting is not None:
+            waiting.cancel()
+        questions = self.session.questions(snapshot)
+        if questions:
+            loop = asyncio.get_running_loop()
+            self._settling[uri] = loop.call_later(after, self._ask, uri, questions)
+
+    def _ask(self, uri: str, questions: tuple[Question, ...]) -> None:
+        self._settling.pop(uri, None)
+        for question in questions:
+            self.start(self._answer(question))
+
+    async def _answer(self, question: Question) -> None:
+        before = self.session.lookups.known(question[1]).get(question[0])
+        answer = await self.session.lookups.answer(question)
+        if answer != before:
+            self.session.learned()
+            self.publish_all()
+
+
+def create_server(lookups: Lookups, gpus: GpuSource) -> VramServer:
+    """The server with every feature in place."""
+    server = VramServer(lookups, gpus)
+    for method, handler in _METHODS:
+        server.feature(method)(handler)
+    server.feature(
+        types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
+    )(_code_action)
+    return server
+
+
+def _initialize(server: VramServer, params: types.InitializeParams) -> None:
+    session = server.session
+    folders = [folder.uri for folder in params.workspace_folders or []] or [params.root_uri or ""]
+    session.folders = tuple(path for path in map(path_of, folders) if path is not None)
+    session.encoding = proto.encoding_of(server.workspace.position_encoding)
+    if isinstance(params.initialization_options, dict):
+        options = params.initialization_options
+        session.configure(options.get(SECTION, options))
+
+
+async def _initialized(server: VramServer, _: types.InitializedParams) -> None:
+    server.start(_detect(server))
+    await _pull_configuration(server)
+
+
+async def _detect(server: VramServer) -> None:
+    gpus = await asyncio.to_thread(server.gpus.gpus)
+    if gpus:
+        server.session.detect(gpus)
+        server.publish_all()
+
+
+async def _pull_configuration(server: VramServer) -> None:
+    workspace = server.client_capabilities.workspace
+    if workspace is None or not workspace.configuration:
+        return
+    asked = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
+    answers = await server.workspace_configuration_async(asked)
+    if answers and isinstance(answers[0], dict):
+        _configure(server, answers[0])
+
+
+def _configure(server: VramServer, values: dict[str, Any]) -> None:
+    for problem in server.session.configure(values):
+        server.window_log_message(types.LogMessageParams(types.MessageType.Warning, problem))
+    server.publish_all()
+
+
+async def _did_change_configuration(server: VramServer, params: types.DidChangeConfigurationParams) -> None:
+    values = params.settings.get(SECTION) if isinstance(params.settings, dict) else None
+    if isinstance(values, dict):
+        _configure(server, values)
+    else:
+        await _pull_configuration(server)
+
+
+def _did_open(server: VramServer, params: types.DidOpenTextDocumentParams) -> None:
+    document = params.text_document
+    server.session.open(document.uri, document.version, document.text)
+    _show(server, document.uri, after=0.0)
+
+
+def _did_change(server: VramServer, params: types.DidChangeTextDocumentParams) -> None:
+    document = params.text_document
+    server.session.change(document.uri, document.version, params.content_changes[-1].text)
+    _show(server, document.uri, after=SETTLE_S)
+
+
+def _show(server: VramServer, uri: str, after: float) -> None:
+    snapshot = server.publish(uri)
+    if snapshot is not None:
+        server.look_up(uri, snapshot, after)
+
+
+def _did_save(server: VramServer, _: types.DidSaveTextDocumentParams) -> None:
+    server.session.reread_projects()
+    server.publish_all()
+
+
+def _did_close(server: VramServer, params: types.DidCloseTextDocumentParams) -> None:
+    uri = params.text_document.uri
+    server.session.close(uri)
+    server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
+
+
+def _did_change_watched_files(server: VramServer, _: types.DidChangeWatchedFilesParams) -> None:
+    server.session.lookups.forget()
+    server.session.reread_projects()
+    for uri in list(server.session.documents):
+        _show(server, uri, after=0.0)
+
+
+def _hover(server: VramServer, params: types.HoverParams) -> types.Hover | None:
+    snapshot = server.session.snapshot(params.text_document.uri)
+    return None if snapshot is None else _guarded(lambda: hover(snapshot, params.position), None)
+
+
+def _code_action(server: VramServer, params: types.CodeActionParams) -> list[types.CodeAction]:
+    snapshot = server.session.snapshot(params.text_document.uri)
+    only = params.context.only
+    if snapshot is None or (only and not any(_is_quick_fix(kind) for kind in only)):
+        return []
+    edits = server.client_capabilities.workspace
+    versioned = bool(edits and edits.workspace_edit and edits.workspace_edit.document_changes)
+    return _guarded(lambda: code_actions(snapshot, params.range, versioned=versioned), [])
+
+
+def _is_quick_fix(kind: types.CodeActionKind | str) -> bool:
+    return (kind.value if isinstance(kind, types.CodeActionKind) else kind) in ("", "quickfix")
+
+
+def _guarded(answer: Callable[[], _T], otherwise: _T) -> _T:
+    """A crash in one feature is logged and costs only that answer."""
+    try:
+        return answer()
+    except Exception:
+        _log.exception("a feature failed")
+        return otherwise
+
+
+_METHODS: tuple[tuple[str, Callable[..., Any]], ...] = (
+    (types.INITIALIZE, _initialize),
+    (types.INITIALIZED, _initialized),
+    (types.WORKSPACE_DID_CHANGE_CONFIGURATION, _did_change_configuration),
+    (types.WORKSPACE_DID_CHANGE_WATCHED_FILES, _did_change_watched_files),
+    (types.TEXT_DOCUMENT_DID_OPEN, _did_open),
+    (types.TEXT_DOCUMENT_DID_CHANGE, _did_change),
+    (types.TEXT_DOCUMENT_DID_SAVE, _did_save),
+    (types.TEXT_DOCUMENT_DID_CLOSE, _did_close),
+    (types.TEXT_DOCUMENT_HOVER, _hover),
+)

@@ -1,0 +1,166 @@
+"""The server's only mutable state: open documents, what they were last known as, configuration and look-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from vram_engine.analysis import Analysis, Context, analyse
+from vram_engine.deployment import Known, Setting
+from vram_engine.facts.gpus import GpuMatch, find_gpu
+from vram_engine.ports import DetectedGpu
+from vram_engine.text import Encoding
+
+from vram_lsp.config import Config, find_project, read_config
+from vram_lsp.lookups import Lookups, Question
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of one document with everything known when it was taken. Frozen: a feature sees one moment."""
+
+    uri: str
+    version: int
+    text: str
+    encoding: Encoding
+    context: Context
+    folders: tuple[Path, ...]
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """Computed once, whatever feature asks first."""
+        return analyse(self.text, self.context)
+
+
+@dataclass(slots=True)
+class Document:
+    """An open document as the client last sent it.
+
+    ``dialects`` is what its YAML documents were recognised as, ``shown`` whether diagnostics were ever published.
+    """
+
+    uri: str
+    version: int
+    text: str
+    dialects: tuple[str | None, ...] = ()
+    snapshot: Snapshot | None = None
+    config: Config | None = None
+    shown: bool = False
+
+
+class Session:
+    """Documents and knowledge of one client. Used from the event loop only, so it needs no locks."""
+
+    def __init__(self, lookups: Lookups) -> None:
+        self.lookups = lookups
+        self.documents: dict[str, Document] = {}
+        self.encoding: Encoding = "utf-16"
+        self.folders: tuple[Path, ...] = ()
+        self.editor = Config()
+        self.detected: tuple[Setting, ...] = ()
+
+    def open(self, uri: str, version: int, text: str) -> Document:
+        """A document the client opened, or opened again."""
+        self.documents[uri] = Document(uri, version, text)
+        return self.documents[uri]
+
+    def change(self, uri: str, version: int, text: str) -> Document | None:
+        """A new text for an open document."""
+        document = self.documents.get(uri)
+        if document is None:
+            return None
+        document.version, document.text, document.snapshot = version, text, None
+        return document
+
+    def close(self, uri: str) -> None:
+        """The client closed it; nothing about it is kept."""
+        self.documents.pop(uri, None)
+
+    def snapshot(self, uri: str) -> Snapshot | None:
+        """The current moment of an open document, analysed at most once per text and knowledge."""
+        document = self.documents.get(uri)
+        if document is None:
+            return None
+        if document.snapshot is None:
+            document.snapshot = self._snapshot(document)
+            document.dialects = document.snapshot.analysis.dialects
+        return document.snapshot
+
+    def _snapshot(self, document: Document) -> Snapshot:
+        path = path_of(document.uri)
+        folders = ((path.parent,) if path is not None else ()) + self.folders
+        if document.config is None:
+            document.config = self._config(path)
+        context = Context(
+            models=self.lookups.known(folders),
+            settings=(*document.config.settings, *self.detected),
+            dialects=document.dialects,
+            severities=document.config.severities,
+        )
+        return Snapshot(document.uri, document.version, document.text, self.encoding, context, folders)
+
+    def _config(self, path: Path | None) -> Config:
+        project = find_project(path, self.folders) if path is not None else None
+        return self.editor if project is None or path is None else project.config_for(path).over(self.editor)
+
+    def questions(self, snapshot: Snapshot) -> tuple[Question, ...]:
+        """The look-ups a snapshot is waiting for, or that failed long enough ago."""
+        wanted = {plan.ref for plan in snapshot.analysis.plans if plan.ref is not None}
+        asked = tuple((ref, snapshot.folders) for ref in sorted(wanted, key=lambda ref: ref.name))
+        return tuple(question for question in asked if self.lookups.is_stale(question))
+
+    def learned(self) -> None:
+        """Something outside the documents changed: every snapshot is out of date."""
+        for document in self.documents.values():
+            document.snapshot = None
+
+    def configure(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Take the editor's settings; returns what in them could not be used."""
+        self.editor = read_config(values, "settings", "vramLsp")
+        self.reread_projects()
+        return self.editor.problems
+
+    def reread_projects(self) -> None:
+        """Project files may have changed."""
+        for document in self.documents.values():
+            document.config = None
+        self.learned()
+
+    def detect(self, gpus: tuple[DetectedGpu, ...]) -> None:
+        """Take this machine's GPUs as the weakest word on hardware, if they are all alike."""
+        self.detected = detected_settings(gpus)
+        self.learned()
+
+
+def detected_settings(gpus: tuple[DetectedGpu, ...]) -> tuple[Setting, ...]:
+    """This machine's GPUs as settings; nothing for none, for unlike ones, and for those the catalogue lacks."""
+    ids = {catalogue_id(gpu) for gpu in gpus}
+    found = ids.pop() if len(ids) == 1 else None
+    if found is None:
+        return ()
+    return (
+        Setting("gpu", Known(found), "detected", "NVML"),
+        Setting("gpus", Known(len(gpus)), "detected", "NVML"),
+    )
+
+
+def catalogue_id(gpu: DetectedGpu) -> str | None:
+    """The catalogue's id of a detected GPU; its memory tells apart cards that share a name."""
+    for text in (f"{gpu.name} {round(gpu.total_bytes / 2**30)}GB", gpu.name):
+        match = find_gpu(text)
+        if isinstance(match, GpuMatch):
+            return match.gpu.id
+    return None
+
+
+def path_of(uri: str) -> Path | None:
+    """The file a URI names; None for unsaved and virtual documents."""
+    parts = urlsplit(uri)
+    if parts.scheme != "file":
+        return None
+    return Path(url2pathname(unquote(parts.path)))
