@@ -13,7 +13,7 @@ from vram_engine.dialects.directives import Ignore, read_directives
 from vram_engine.estimate import Estimate, estimate
 from vram_engine.feasibility import judge
 from vram_engine.hardware import Node
-from vram_engine.model import from_parameter_count
+from vram_engine.model.by_size import from_parameter_count
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.modelled import unmodelled
@@ -150,12 +150,13 @@ def plan_of(deployment: Deployment, index: int, context: Context, fallback: Wher
     return replace(plan, recommendations=recommendations(failing))
 
 
-def _declared(deployment: Deployment) -> FoundModel | None:
+def _declared(deployment: Deployment) -> FoundModel | Unavailable | None:
     """A model of which only the size is told."""
     billions = deployment.number("params-b")
     if billions is None:
         return None
-    return FoundModel(from_parameter_count(round(billions * 1e9)), "declared")
+    spec = from_parameter_count(round(billions * 1e9))
+    return spec if isinstance(spec, Unavailable) else FoundModel(spec, "declared")
 
 
 def first_key(tree: Tree, document: int) -> Where:

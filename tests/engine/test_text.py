@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from vram_engine.text import LineIndex, Position
 
 # é is 2 bytes and 1 UTF-16 unit; 🦙 is 4 bytes and 2 UTF-16 units (Unicode 15, chapter 3.9).
@@ -36,7 +35,11 @@ def test_a_column_inside_a_character_means_the_next_one():
     assert LineIndex("🦙x").offset(Position(0, 1), "utf-16") == 1
 
 
-@given(st.text(st.characters(codec="utf-8"), max_size=60), st.integers(0, 60), st.sampled_from(["utf-8", "utf-16", "utf-32"]))
+@given(
+    st.text(st.characters(codec="utf-8"), max_size=60),
+    st.integers(0, 60),
+    st.sampled_from(["utf-8", "utf-16", "utf-32"]),
+)
 def test_offsets_survive_the_round_trip(text, offset, encoding):
     """Any offset that is not inside a line break comes back from its position."""
     lines = LineIndex(text)

@@ -16,7 +16,7 @@ def comments_to_us(text: str, span: Span, root: Node | None) -> tuple[Comment, .
     """The ``# vram:`` comments of one document, those inside scalars (a shell script, a description) left out."""
     if "vram" not in text[span.start : span.end]:
         return ()
-    found = [match for match in _TO_US.finditer(text, span.start, span.end)]
+    found = list(_TO_US.finditer(text, span.start, span.end))
     if not found:
         return ()
     scalars = sorted(_scalar_spans(root))

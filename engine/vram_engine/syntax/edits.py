@@ -25,7 +25,7 @@ class TextEdit:
 
 def apply(text: str, edits: tuple[TextEdit, ...]) -> str:
     """``text`` after edits that do not overlap; two insertions at one place keep their order."""
-    # Last first, so that offsets stay good; of two insertions at one place the later is written first, to end up behind.
+    # Last first, so that offsets stay good; of two insertions at one place the later goes first, to end up behind.
     for _, edit in sorted(enumerate(edits), key=lambda each: (each[1].span.start, each[0]), reverse=True):
         text = text[: edit.span.start] + edit.new_text + text[edit.span.end :]
     return text

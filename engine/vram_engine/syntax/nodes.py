@@ -1,4 +1,4 @@
-"""The YAML tree: what a text says, with the exact span of everything it says. Duplicates, aliases and merges are kept."""
+"""The YAML tree: what a text says, and exactly where. Duplicates, aliases and merges are kept."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Protocol
 
 import yaml
 from yaml.events import (
@@ -38,6 +39,14 @@ _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\u
 _MARKER = re.compile(r"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _TAB_INDENT = re.compile(r"^([ \t]*\t[ \t]*)(?=\S)", re.MULTILINE)
 _KEY_AND_VALUE = re.compile(r"[ \t]*(?:-[ \t]+)*(?:[\w.$/-]+|\"[^\"]*\"|'[^']*')[ \t]*:(?=[ \t])")
+
+
+class Marked(Protocol):
+    """A place in the source, of either of PyYAML's two parsers."""
+
+    @property
+    def index(self) -> int: ...
+
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -97,18 +106,18 @@ def _read_up_to(source: str, fault: int, base: int) -> Node | None:
 
 def _fault(error: yaml.MarkedYAMLError, last: Scalar | None, base: int, source: str) -> int:
     """The offset in ``source`` to blame: where the broken construct opened, if the parser can say."""
-    problem = _index(error.problem_mark, len(source))
+    problem = min(_index(error.problem_mark, len(source)), len(source))
     context = error.context or ""
     if error.context_mark is not None and not context.startswith("while parsing a block"):
-        return _index(error.context_mark, len(source))
+        return min(_index(error.context_mark, len(source)), len(source))
     # A quote left open swallows lines up to the next quote, and the fault shows only there.
     if last is not None and last.style in ("'", '"') and "\n" in source[last.span.start - base : last.span.end - base]:
         return last.span.start - base
     return problem
 
 
-def _index(mark: yaml.Mark | None, default: int) -> int:
-    return default if mark is None else min(int(mark.index), default)
+def _index(mark: Marked | None, default: int) -> int:
+    return default if mark is None else int(mark.index)
 
 
 def _problem(error: yaml.MarkedYAMLError, at: int, source: str, base: int) -> Problem:
@@ -171,7 +180,7 @@ class _Builder:
         return self._root
 
     def _span(self, event: Event) -> Span:
-        return Span(event.start_mark.index + self.base, event.end_mark.index + self.base)
+        return Span(_index(event.start_mark, 0) + self.base, _index(event.end_mark, 0) + self.base)
 
     def _scalar(self, event: ScalarEvent) -> None:
         tag = event.tag if event.tag not in (None, "!") else None
@@ -180,7 +189,7 @@ class _Builder:
         self._add(event, node)
 
     def _alias(self, event: AliasEvent) -> None:
-        target = self.anchors.get(event.anchor)
+        target = self.anchors.get(event.anchor or "")
         span = self._span(event)
         if target is None:
             self.problems.append(Problem(span, f"no anchor &{event.anchor} stands before this alias"))
@@ -195,8 +204,8 @@ class _Builder:
         start, children = self._open.pop()
         flow = bool(start.flow_style)
         # A block collection's own end mark runs on to the next key.
-        stop = end.end_mark.index + self.base if flow or not children else _end_of(children)
-        span = Span(start.start_mark.index + self.base, stop)
+        stop = self._span(end).end if flow or not children else _end_of(children)
+        span = Span(self._span(start).start, stop)
         if isinstance(start, MappingStartEvent):
             entries = tuple(Entry(key, value) for key, value in zip(children[::2], children[1::2], strict=True))
             self._add(start, Mapping(span, entries, flow))

@@ -13,12 +13,12 @@ Plain: TypeAlias = Value | list["Plain"] | dict[str, "Plain"]
 _MOST_NODES = 20_000
 
 
-class TooLarge(ValueError):
+class TooLargeError(ValueError):
     """The value has more parts than any deployment needs."""
 
 
 def plain(node: Node | None) -> Plain:
-    """``node`` as dicts, lists and scalars; of duplicate keys the last counts. Raises TooLarge."""
+    """``node`` as dicts, lists and scalars; of duplicate keys the last counts. Raises TooLargeError."""
     return _Reader().read(node, 0)
 
 
@@ -29,7 +29,7 @@ class _Reader:
     def read(self, node: Node | None, depth: int) -> Plain:
         self.left -= 1
         if self.left < 0 or depth > 100:
-            raise TooLarge
+            raise TooLargeError
         node = resolve(node)
         if isinstance(node, Mapping):
             return {key: self.read(entry.value, depth + 1) for key, entry in node.pairs()}

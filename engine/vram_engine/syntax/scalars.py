@@ -26,7 +26,7 @@ def yaml11(text: str, style: str, tag: str | None) -> Value:
     """The Python value of a scalar. Timestamps, binary and unknown tags stay text."""
     if len(text) > _LONGEST_NUMBER:
         return text
-    resolved = tag or _LOADER.resolve(yaml.ScalarNode, text, (style == "", style != ""))
+    resolved = tag or _LOADER.resolve(yaml.ScalarNode, text, (style == "", style != ""))  # type: ignore[no-untyped-call]  # the stubs leave it untyped
     read = _READ.get(resolved)
     if read is None:
         return text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from vram_engine.syntax.nodes import Alias, Mapping, Scalar, Sequence, resolve
 from vram_engine.syntax.parse import parse
 
@@ -110,7 +109,9 @@ def test_comments_inside_scalars_are_not_ours():
     assert [comment.text for comment in tree.documents[0].comments] == [" vram: gpu=l4"]
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 50_000, "- " * 100_000, "a: [\n" * 20_000, "&a [*a]", "\0\0: \0"])
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "{a: " * 50_000, "- " * 100_000, "a: [\n" * 20_000, "&a [*a]", "\0\0: \0"]
+)
 def test_hostile_texts_get_an_answer(text):
     """Depth, repetition, cycles and control characters end in a tree."""
     assert parse(text).text == text
