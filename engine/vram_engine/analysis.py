@@ -146,7 +146,7 @@ def plan_of(deployment: Deployment, index: int, context: Context, fallback: Wher
     plan = replace(plan, feasibility=feasibility)
     if feasibility.verdict == "fits" or plan.unmodelled or plan.refusals:
         return plan
-    failing = Failing(deployment, model.spec, where, sized, feasibility)
+    failing = Failing(deployment, model.spec, where, sized)
     return replace(plan, recommendations=recommendations(failing))
 
 

@@ -23,6 +23,7 @@ Condition = Literal[
 ]
 
 COMFORT = 2 * GIB
+_FITTING: tuple[Condition | None, ...] = (None, "tight-memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +65,18 @@ def judge(budget: Budget, demand: KvDemand, workload: Workload, native_length: i
     length = budget.max_model_len
     available = budget.available.expected
     required = demand.required(workload.concurrency, length)
-    headroom = available - required
-    condition = _condition(budget, demand, workload, required)
+    left = available - required
+    condition = condition_of(budget, demand, workload)
     cap = max(native_length, length)
     one_request = demand.one_request(length)
     fits_at_most = demand.max_length(available, 1, cap)
     return Feasibility(
-        verdict=_verdict(budget, condition, headroom),
+        verdict=_verdict(budget, condition, left),
         condition=condition,
-        oom_risk=risk(headroom),
+        oom_risk=risk(left),
         required_bytes=required,
         one_request_bytes=one_request,
-        headroom_bytes=headroom,
+        headroom_bytes=left,
         max_concurrency=demand.max_concurrency(available, length),
         max_model_len_that_fits=fits_at_most,
         max_concurrency_at_context=int(demand.max_concurrency(available, length)),
@@ -92,7 +93,17 @@ def risk(headroom: int) -> Risk:
     return "medium" if headroom >= 0 else "high"
 
 
-def _condition(budget: Budget, demand: KvDemand, workload: Workload, required: int) -> Condition | None:
+def headroom(budget: Budget, demand: KvDemand, workload: Workload) -> int:
+    """Bytes left per GPU once the workload has its KV cache; negative when it needs more than there is."""
+    return budget.available.expected - demand.required(workload.concurrency, budget.max_model_len)
+
+
+def fits(budget: Budget, demand: KvDemand, workload: Workload) -> bool:
+    """Whether the verdict is "fits": ``judge`` without the numbers around it."""
+    return condition_of(budget, demand, workload) in _FITTING
+
+
+def condition_of(budget: Budget, demand: KvDemand, workload: Workload) -> Condition | None:
     """The first row of the table that applies."""
     length, available = budget.max_model_len, budget.available
     if available.high <= 0:
@@ -101,12 +112,12 @@ def _condition(budget: Budget, demand: KvDemand, workload: Workload, required: i
         return "max-model-len-does-not-fit"
     if available.low <= 0 or not demand.fits(available.low, length):
         return "high-oom-risk"
-    headroom = available.expected - required
-    if headroom < 0:
+    left = headroom(budget, demand, workload)
+    if left < 0:
         return "concurrency-does-not-fit"
-    if workload.headroom_bytes is not None and headroom < workload.headroom_bytes:
+    if workload.headroom_bytes is not None and left < workload.headroom_bytes:
         return "tight-memory-policy"
-    return "tight-memory" if headroom < COMFORT else None
+    return "tight-memory" if left < COMFORT else None
 
 
 def _verdict(budget: Budget, condition: Condition | None, headroom: int) -> Verdict:
@@ -115,7 +126,7 @@ def _verdict(budget: Budget, condition: Condition | None, headroom: int) -> Verd
     # The rule of thumb has no interval and no queue: what does not fit there does not fit.
     if budget.estimator == "closed_form" and headroom < 0:
         return "infeasible"
-    return "fits" if condition in (None, "tight-memory") else "at-risk"
+    return "fits" if condition in _FITTING else "at-risk"
 
 
 def _failure(condition: Condition | None, budget: Budget, one_request: int, fits_at_most: int) -> Failure | None:

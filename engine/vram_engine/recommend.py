@@ -13,10 +13,11 @@ from itertools import combinations
 from vram_engine.deployment import Deployment, Known, Scalar, Setting
 from vram_engine.estimate import Estimate, estimate
 from vram_engine.facts.versions import Version
-from vram_engine.feasibility import Feasibility, Verdict, gib, judge
+from vram_engine.feasibility import Verdict, fits, gib, headroom
 from vram_engine.hardware import Node
 from vram_engine.model.spec import ModelSpec
 from vram_engine.resolution import engine_args, workload
+from vram_engine.sizing.demand import largest
 
 # Below this a shorter context is no longer the deployment that was asked for.
 SHORTEST_CONTEXT = 1024
@@ -45,7 +46,6 @@ class Failing:
     spec: ModelSpec
     node: Node
     estimate: Estimate
-    feasibility: Feasibility
 
 
 Settings = Mapping[str, Scalar]
@@ -62,18 +62,25 @@ def recommendations(failing: Failing) -> tuple[Recommendation, ...]:
 
 
 def _shorter_context(failing: Failing) -> Iterator[Settings]:
-    """The longest context that fits with the verdict wanted, in whole blocks."""
-    longest = failing.estimate.budget.max_model_len
-    block = failing.estimate.budget.block_size or 16
-    low, high = 0, (longest - 1) // block
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _fits(failing, {"max-model-len": middle * block}):
-            low = middle
-        else:
-            high = middle - 1
-    if low * block >= min(SHORTEST_CONTEXT, longest // 2):
-        yield {"max-model-len": low * block}
+    """The longest context that fits, in whole blocks.
+
+    Found with the memory left as it is now, which hardly depends on the context; where it does, from there downwards.
+    """
+    budget, demand = failing.estimate.budget, failing.estimate.demand
+    asked, block = workload(failing.deployment), budget.block_size or 16
+    shortest = min(SHORTEST_CONTEXT, budget.max_model_len // 2)
+
+    def fits_here(blocks: int) -> bool:
+        return fits(replace(budget, max_model_len=blocks * block), demand, asked)
+
+    def fits_anew(blocks: int) -> bool:
+        return _fits(failing, {"max-model-len": blocks * block})
+
+    most = largest((budget.max_model_len - 1) // block, fits_here)
+    if most * block >= shortest and not fits_anew(most):
+        most = largest(most - 1, fits_anew)
+    if most * block >= shortest:
+        yield {"max-model-len": most * block}
 
 
 def _smaller_kv_cache(failing: Failing) -> Iterator[Settings]:
@@ -103,12 +110,11 @@ def _quantized_weights(failing: Failing) -> Iterator[Settings]:
 
 
 def _fewer_requests(failing: Failing) -> Iterator[Settings]:
-    asked = workload(failing.deployment).concurrency
-    possible = failing.feasibility.max_concurrency_at_context
-    for concurrency in range(min(asked - 1, possible), 0, -1):
-        if _fits(failing, {"concurrency": concurrency}):
-            yield {"concurrency": concurrency}
-            return
+    asked = workload(failing.deployment)
+    budget, demand = failing.estimate.budget, failing.estimate.demand
+    most = largest(asked.concurrency - 1, lambda requests: fits(budget, demand, replace(asked, concurrency=requests)))
+    if most > 0:
+        yield {"concurrency": most}
 
 
 REMEDIES: tuple[Remedy, ...] = (_shorter_context, _smaller_kv_cache, _more_gpus, _quantized_weights, _fewer_requests)
@@ -116,43 +122,45 @@ REMEDIES: tuple[Remedy, ...] = (_shorter_context, _smaller_kv_cache, _more_gpus,
 
 def _pairs(failing: Failing, first: Remedy, second: Remedy) -> Iterator[Settings]:
     """The first remedy's settings, and on top of them the second's."""
-    for settings in first(_without_fit(failing)):
+    for settings in first(failing):
         changed = _sized(failing, settings)
         if changed is not None:
             for more in second(changed):
                 yield {**settings, **more}
 
 
-def _without_fit(failing: Failing) -> Failing:
-    return failing
-
-
 def _first_that_fits(failing: Failing, candidates: Iterator[Settings]) -> list[Recommendation]:
     for settings in candidates:
         changed = _sized(failing, settings)
-        if changed is not None and changed.feasibility.verdict == "fits":
-            return [_recommendation(failing, settings, changed.feasibility)]
+        if changed is not None and _is_fitting(changed):
+            return [_recommendation(failing, settings, changed)]
     return []
 
 
 def _fits(failing: Failing, settings: Settings) -> bool:
     changed = _sized(failing, settings)
-    return changed is not None and changed.feasibility.verdict == "fits"
+    return changed is not None and _is_fitting(changed)
+
+
+def _is_fitting(sized: Failing) -> bool:
+    return fits(sized.estimate.budget, sized.estimate.demand, workload(sized.deployment))
 
 
 def _sized(failing: Failing, settings: Settings) -> Failing | None:
-    """The deployment with other settings, sized and judged again."""
+    """The deployment with other settings, sized again."""
     changes = [Setting(name, Known(value), "argument") for name, value in settings.items()]
     deployment = failing.deployment.with_settings(changes)
     sized = estimate(deployment, failing.spec, failing.node)
     if not isinstance(sized, Estimate):
         return None
-    feasibility = judge(sized.budget, sized.demand, workload(deployment), sized.native_length)
-    return replace(failing, deployment=deployment, estimate=sized, feasibility=feasibility)
+    return replace(failing, deployment=deployment, estimate=sized)
 
 
-def _recommendation(failing: Failing, settings: Settings, after: Feasibility) -> Recommendation:
+def _headroom(sized: Failing) -> int:
+    return headroom(sized.estimate.budget, sized.estimate.demand, workload(sized.deployment))
+
+
+def _recommendation(failing: Failing, settings: Settings, changed: Failing) -> Recommendation:
     what = " and ".join(f"{name} to {value}" for name, value in settings.items())
-    title = f"Set {what}: {gib(after.headroom_bytes)} free per GPU"
-    before = failing.feasibility.headroom_bytes
-    return Recommendation(title, dict(settings), after.verdict, after.headroom_bytes, before)
+    after = _headroom(changed)
+    return Recommendation(f"Set {what}: {gib(after)} free per GPU", dict(settings), "fits", after, _headroom(failing))

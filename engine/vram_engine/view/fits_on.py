@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vram_engine.estimate import Estimate, estimate
 from vram_engine.facts.gpus import all_gpus
-from vram_engine.feasibility import judge
+from vram_engine.feasibility import fits
 from vram_engine.hardware import Gpu, Node
 from vram_engine.model.reference import FoundModel
 from vram_engine.plan import Plan
@@ -27,4 +27,4 @@ def _fits(plan: Plan, model: FoundModel, gpu: Gpu) -> bool:
     sized = estimate(plan.deployment, model.spec, Node(gpu, None))
     if not isinstance(sized, Estimate):
         return False
-    return judge(sized.budget, sized.demand, workload(plan.deployment), sized.native_length).verdict == "fits"
+    return fits(sized.budget, sized.demand, workload(plan.deployment))

@@ -1,0 +1,41 @@
+"""What vLLM's EngineArgs would hold: the settings that sizing reads, by vLLM's own names.
+
+A plain value, so that a recommendation is ``dataclasses.replace(args, tensor_parallel_size=2)``.
+``None`` means "not given": vLLM then chooses, and the rules for that live beside the thing chosen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vram_engine.facts.versions import NEWEST, Version
+
+
+@dataclass(frozen=True, slots=True)
+class EngineArgs:
+    """Arguments of one vLLM engine that change its memory."""
+
+    vllm_version: Version = NEWEST
+    dtype: str = "auto"
+    quantization: str | None = None
+    kv_cache_dtype: str = "auto"
+    max_model_len: int | None = None
+    block_size: int | None = None
+    tensor_parallel_size: int = 1
+    pipeline_parallel_size: int = 1
+    data_parallel_size: int = 1
+    decode_context_parallel_size: int = 1
+    enable_expert_parallel: bool = False
+    num_redundant_experts: int = 0
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+    enable_chunked_prefill: bool | None = None
+    enable_prefix_caching: bool | None = None
+    enforce_eager: bool = False
+    gpu_memory_utilization: float | None = None
+    kv_cache_memory_bytes: int | None = None
+    num_gpu_blocks_override: int | None = None
+    disable_sliding_window: bool = False
+    disable_hybrid_kv_cache_manager: bool = False
+    language_model_only: bool = False
+    mamba_cache_mode: str | None = None
