@@ -90,7 +90,7 @@ async def test_a_deployment_is_diagnosed_hovered_and_fixed(client: LanguageClien
 
     where = types.TextDocumentPositionParams(types.TextDocumentIdentifier(URI), types.Position(2, 3))
     hover = await client.text_document_hover_async(types.HoverParams(where.text_document, where.position))
-    assert "| weights |" in hover.contents.value
+    assert "| weights " in hover.contents.value
     assert "does not fit" in hover.contents.value
 
     actions = await client.text_document_code_action_async(

@@ -83,20 +83,32 @@ def _parts(plan: Plan, setting: Setting | None) -> Iterator[str]:
         yield _about(setting)
 
 
+_HEADER = ("per GPU", "GiB", "", "why")
+
+
 def _table(lines: tuple[Row, ...]) -> str:
+    """A Markdown table whose cells are padded, because a terminal shows it as it is."""
     if not lines:
         return ""
     whole = max(max(row.bytes for row in lines), 1)
-    drawn = (
-        f"| {_strong(row.name, row)} | {_strong(f'{row.bytes / 2**30:.2f}', row)} | {bar(row.bytes, whole)} "
-        f"| {_cell(row.because)} |"
-        for row in lines
+    cells = [(row.name, f"{row.bytes / 2**30:.2f}", bar(row.bytes, whole), _cell(row.because)) for row in lines]
+    # The last column is left ragged: padding it would make every line as long as the longest reason.
+    widths = [max(len(each[column]) for each in (_HEADER, *cells)) for column in range(3)]
+    rule = f"|:{'-' * widths[0]}-|-{'-' * widths[1]}:|:{'-' * widths[2]}-|:---|"
+    drawn = (_line(each, widths, "**" if row.strong else "") for row, each in zip(lines, cells, strict=True))
+    return "\n".join((_line(_HEADER, widths, ""), rule, *drawn))
+
+
+def _line(cells: tuple[str, str, str, str], widths: list[int], mark: str) -> str:
+    """One row; ``mark`` makes its name and amount bold and takes no room on the screen."""
+    name, amount, drawn, because = cells
+    padded = (
+        f"{mark}{name}{mark}".ljust(widths[0] + 2 * len(mark)),
+        f"{mark}{amount}{mark}".rjust(widths[1] + 2 * len(mark)),
+        drawn.ljust(widths[2]),
+        because,
     )
-    return "\n".join(("| per GPU | GiB | | why |", "|:--|--:|:--|:--|", *drawn))
-
-
-def _strong(text: str, row: Row) -> str:
-    return f"**{text}**" if row.strong else text
+    return f"| {' | '.join(padded)} |"
 
 
 def _cell(text: str) -> str:
