@@ -82,6 +82,11 @@ def test_plan_takes_vllms_own_flags():
     assert deployment["verdict"] == "fits"
 
 
+def test_plan_reports_and_does_not_judge(folder):
+    """A plan that was computed is a success, whatever its verdict; judging is the business of check."""
+    assert run("plan", folder / "sub/failing.yml").returncode == 0
+
+
 def test_arguments_win_over_the_file(folder):
     """A flag beside a file replaces what the file says."""
     document = json.loads(run("plan", folder / "clean.yaml", "--gpu", "l4", "--max-model-len", "4096", "--json").stdout)

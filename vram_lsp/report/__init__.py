@@ -44,7 +44,7 @@ def show_plan(checked: Checked, *, as_json: bool, explain: bool) -> int:
         from vram_lsp.report import terminal
 
         terminal.print_plan(checked, explain=explain)
-    return exit_code([checked])
+    return CLEAN
 
 
 def exit_code(checked: Sequence[Checked]) -> int:

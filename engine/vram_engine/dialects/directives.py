@@ -34,6 +34,8 @@ _ITEM = re.compile(
     r"""|(?P<key>[\w-]+)[ \t]*=[ \t]*(?P<value>"[^"]*"|'[^']*'|\S*)"""
     r"""|(?P<word>\S+)"""
 )
+# What follows a second # is a remark to people.
+_REMARK = re.compile(r"[ \t]#")
 _NAME = re.compile(r"[^\s,]+")
 
 
@@ -77,7 +79,9 @@ def read_directives(document: Document) -> Directives:
 def _items(comment: Comment) -> Iterator[Setting | Ignore | DirectiveProblem]:
     prefix = _PREFIX.match(comment.text)
     text_at = comment.span.start + 1
-    for match in _ITEM.finditer(comment.text, prefix.end() if prefix else 0):
+    remark = _REMARK.search(comment.text)
+    end = remark.start() if remark else len(comment.text)
+    for match in _ITEM.finditer(comment.text, prefix.end() if prefix else 0, end):
         span = Span(text_at + match.start(), text_at + match.end())
         if match["rules"] is not None:
             yield from _ignores(match["rules"], text_at + match.start("rules"), comment)
