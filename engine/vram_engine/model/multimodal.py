@@ -1,0 +1,347 @@
+"""Models that put a vision or audio tower before a language model: the tower, the projector and the model below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from vram_engine.model.built import Builder, Built, Request
+from vram_engine.model.config import Config, ConfigError
+from vram_engine.model.layers import column, norm, replicated, row
+from vram_engine.model.spec import Block
+from vram_engine.model.vision import (
+    Blocks,
+    feature_layers,
+    gemma4_vision,
+    held,
+    intern_hf_vision,
+    intern_vision,
+    kimi_vision,
+    llama4_vision,
+    llava_vision,
+    loose,
+    qwen2_vision,
+    qwen3_vision,
+    qwen25_vision,
+    siglip_vision,
+)
+
+Tower = Callable[[Config, Config], Blocks]
+Renames = tuple[tuple[str, str], ...]
+
+# Prefixes of checkpoints written by transformers since its models keep everything under ``model.``.
+LLAVA_RENAMES: Renames = (
+    ("model.language_model.", "language_model.model."),
+    ("model.vision_tower.", "vision_tower."),
+    ("model.multi_modal_projector.", "multi_modal_projector."),
+    ("lm_head.", "language_model.lm_head."),
+)
+QWEN2_RENAMES: Renames = (
+    ("model.language_model.", "language_model.model."),
+    ("model.visual.", "visual."),
+    ("lm_head.", "language_model.lm_head."),
+    ("model.", "language_model.model."),
+)
+QWEN3_RENAMES: Renames = (
+    ("model.visual.", "visual."),
+    ("lm_head.", "language_model.lm_head."),
+    ("model.language_model.", "language_model.model."),
+)
+GEMMA4_RENAMES: Renames = (
+    ("model.vision_tower", "vision_tower"),
+    ("model.embed_vision", "embed_vision"),
+    ("model.language_model.", "language_model.model."),
+    ("lm_head.", "language_model.lm_head."),
+    ("model", "language_model.model"),
+)
+KIMI_RENAMES: Renames = (("language_model.layers.", "language_model.model.layers."),)
+LLAMA4_RENAMES: Renames = (("model.", "language_model.model."),)
+
+TEXT_SECTIONS = ("text_config", "llm_config", "language_config")
+VISION_SECTIONS = ("vision_config",)
+
+
+def language_section(config: Config) -> Config:
+    """The config of the language model: a section, or the whole of an older flat config.
+
+    Whether embeddings are tied is the whole model's to say (vllm/config/vllm.py, ``with_hf_config``).
+    """
+    section = config.optional_section(*TEXT_SECTIONS)
+    implied = config.section("text_config").implied_type
+    data = dict(config.data) | {"model_type": implied} if section is None and implied else None
+    language = section or Config(data or config.data, config.path)
+    tied = config.raw("tie_word_embeddings")
+    if tied is None:
+        return language
+    return Config(dict(language.data) | {"tie_word_embeddings": tied[1]}, language.path, language.implied_type)
+
+
+def multimodal(
+    tower: Tower, language: Builder | None, renames: Renames, *, languages: Mapping[str, Builder]
+) -> Builder:
+    """The builder of a model of a ``tower`` and a ``language`` model, which its own config names where it is None."""
+
+    def build(request: Request) -> Built:
+        config = request.config
+        section = language_section(config)
+        below = (language or named_language(section, languages))(Request(section, request.pooling))
+        blocks = tower(config, config.section(*VISION_SECTIONS))
+        under = tuple(replace(block, prefix=f"language_model.{block.prefix}") for block in below.blocks)
+        return replace(below, blocks=(*blocks, *under), language=section, tower=True, renames=renames)
+
+    return build
+
+
+# Architectures of the language models by model_type (transformers, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES).
+LANGUAGES: Mapping[str, str] = {
+    "llama": "LlamaForCausalLM",
+    "mistral": "MistralForCausalLM",
+    "ministral3": "Ministral3ForCausalLM",
+    "mixtral": "MixtralForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen2_moe": "Qwen2MoeForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+    "qwen3_moe": "Qwen3MoeForCausalLM",
+    "gemma": "GemmaForCausalLM",
+    "gemma2": "Gemma2ForCausalLM",
+    "gemma3_text": "Gemma3ForCausalLM",
+    "phi3": "Phi3ForCausalLM",
+    "cohere": "CohereForCausalLM",
+    "cohere2": "Cohere2ForCausalLM",
+    "granite": "GraniteForCausalLM",
+    "gpt_oss": "GptOssForCausalLM",
+    "glm4": "Glm4ForCausalLM",
+    "internlm2": "InternLM2ForCausalLM",
+    "deepseek_v3": "DeepseekV3ForCausalLM",
+    "lfm2": "Lfm2ForCausalLM",
+    "lfm2_moe": "Lfm2MoeForCausalLM",
+}
+
+
+def named_language(section: Config, languages: Mapping[str, Builder]) -> Builder:
+    """The builder of the architecture that a language model's config names, by itself or by its type."""
+    architectures = section.texts("architectures") or (LANGUAGES.get(section.model_type, ""),)
+    for architecture in architectures:
+        if architecture in languages:
+            return languages[architecture]
+    raise ConfigError(f"the language model {section.model_type[:40]!r} is not derived")
+
+
+def text_hidden(config: Config) -> int:
+    """The hidden size of the language model."""
+    return language_section(config).integer("hidden_size")
+
+
+def projector(config: Config, vision: Config, *, divided: bool, bias: bool) -> Block:
+    """Two matrices from the tower's features to the language model's, divided over ranks or on each."""
+    levels = config.raw("vision_feature_layer")
+    count = len(levels[1]) if levels and isinstance(levels[1], list | tuple) else 1
+    features, hidden = vision.integer("hidden_size") * count, text_hidden(config)
+    bias = config.flag("multimodal_projector_bias", default=bias)
+    if divided:
+        return loose(
+            "multi_modal_projector.",
+            column("linear_1", "tower", hidden, features, bias=bias),
+            row("linear_2", "tower", hidden, hidden, bias=bias),
+        )
+    return loose(
+        "multi_modal_projector.",
+        replicated("linear_1", "tower", hidden, features, bias=bias, quantized=False),
+        replicated("linear_2", "tower", hidden, hidden, bias=bias, quantized=False),
+    )
+
+
+def llava(config: Config, vision: Config) -> Blocks:
+    """Llava 1.5 and Pixtral in the format of transformers (llava.py)."""
+    return (*llava_vision(config, vision), projector(config, vision, divided=True, bias=True))
+
+
+def llava_next(config: Config, vision: Config) -> Blocks:
+    """Llava-NeXT: a learned line break between rows of patches (llava_next.py)."""
+    return (*llava(config, vision), loose("", held("image_newline", text_hidden(config))))
+
+
+def llava_onevision(config: Config, vision: Config) -> Blocks:
+    """Llava-OneVision, whose projector is on every rank (llava_onevision.py)."""
+    return (
+        *llava_vision(config, vision),
+        projector(config, vision, divided=False, bias=True),
+        loose("", held("image_newline", text_hidden(config))),
+    )
+
+
+def mistral3(config: Config, vision: Config) -> Blocks:
+    """Mistral Small 3.1: Pixtral's tower with a merger of patches (mistral3.py)."""
+    hidden = vision.integer("hidden_size")
+    merge = config.integer("spatial_merge_size", default=2) ** 2
+    return (
+        *llava_vision(config, vision),
+        loose(
+            "multi_modal_projector.",
+            norm("norm", hidden, kind="tower"),
+            replicated("patch_merger.merging_layer", "tower", hidden, merge * hidden, quantized=False),
+        ),
+        projector(config, vision, divided=True, bias=False),
+    )
+
+
+def gemma3_tower(config: Config, vision: Config) -> Blocks:
+    """Gemma 3's SigLIP and its projection (gemma3_mm.py)."""
+    hidden = vision.integer("hidden_size")
+    return (
+        *siglip_vision(vision, vision.layers("num_hidden_layers"), post_norm=True),
+        loose(
+            "multi_modal_projector.",
+            held("mm_input_projection_weight", hidden * text_hidden(config)),
+            held("mm_soft_emb_norm", hidden),
+        ),
+    )
+
+
+def paligemma(config: Config, vision: Config) -> Blocks:
+    """PaliGemma's SigLIP and its projection (paligemma.py)."""
+    hidden, out = vision.integer("hidden_size"), vision.integer("projection_dim", default=text_hidden(config))
+    return (
+        *siglip_vision(vision, vision.layers("num_hidden_layers"), post_norm=True),
+        loose("multi_modal_projector.", replicated("linear", "tower", out, hidden, bias=True, quantized=False)),
+    )
+
+
+def internvl(config: Config, vision: Config) -> Blocks:
+    """InternVL in its own format (internvl.py)."""
+    layers = vision.layers("num_hidden_layers")
+    chosen = config.raw("select_layer")
+    depth = chosen[1] if chosen else -1
+    if not isinstance(depth, int) or not -layers <= depth < layers:
+        raise ConfigError(f"config.json: {config.path}select_layer names no layer of the vision tower")
+    used = layers + depth + 1 if depth < 0 else depth + 1
+    features = shuffled(config, vision)
+    hidden = text_hidden(config)
+    return (
+        *intern_vision(vision, used),
+        loose(
+            "mlp1.",
+            norm("0", features, bias=True, kind="tower"),
+            replicated("1", "tower", hidden, features, bias=True, quantized=False),
+            replicated("3", "tower", hidden, hidden, bias=True, quantized=False),
+        ),
+    )
+
+
+def internvl_hf(config: Config, vision: Config) -> Blocks:
+    """InternVL and Intern-S1 in the format of transformers (interns1.py)."""
+    features = shuffled(config, vision)
+    return (
+        *intern_hf_vision(vision, feature_layers(config, vision)),
+        loose(
+            "multi_modal_projector.",
+            norm("layer_norm", features, bias=True, kind="tower"),
+            replicated("linear_1", "tower", text_hidden(config), features, bias=True, quantized=False),
+            replicated("linear_2", "tower", text_hidden(config), text_hidden(config), bias=True, quantized=False),
+        ),
+    )
+
+
+def shuffled(config: Config, vision: Config) -> int:
+    """Features of a patch after the pixel shuffle has folded its neighbours into it."""
+    ratio = config.number("downsample_ratio", default=0.5)
+    if not 0.01 < ratio <= 1:
+        raise ConfigError(f"config.json: {config.path}downsample_ratio is out of range")
+    return vision.integer("hidden_size") * int(1 / ratio) ** 2
+
+
+def llama4_tower(config: Config, vision: Config) -> Blocks:
+    """Llama 4's tower and projector (mllama4.py)."""
+    linear = column("linear_1", "tower", text_hidden(config), vision.integer("vision_output_dim"), quantized=False)
+    return (*llama4_vision(vision), loose("multi_modal_projector.", linear))
+
+
+def qwen2_tower(_: Config, vision: Config) -> Blocks:
+    """Qwen2-VL's tower."""
+    return qwen2_vision(vision)
+
+
+def qwen25_tower(_: Config, vision: Config) -> Blocks:
+    """Qwen2.5-VL's tower."""
+    return qwen25_vision(vision)
+
+
+def qwen3_tower(_: Config, vision: Config) -> Blocks:
+    """The tower of Qwen3-VL and Qwen3.5."""
+    return qwen3_vision(vision)
+
+
+def kimi_tower(config: Config, vision: Config) -> Blocks:
+    """Kimi-K2.5's tower."""
+    return kimi_vision(vision, text_hidden(config))
+
+
+def gemma4_tower(config: Config, vision: Config) -> Blocks:
+    """Gemma 4's tower for images; models that hear as well are not derived."""
+    if config.has("audio_config"):
+        raise ConfigError("the audio tower of Gemma 4 is not derived")
+    return gemma4_vision(vision, text_hidden(config)) if config.has("vision_config") else ()
+
+
+# The convolutional tower that Gemma 3n takes from timm has one size, whatever the config says (MobileNet-V5).
+MOBILENET_V5 = {"mobilenetv5_300m_enc": 294_126_912}
+
+
+def gemma3n_tower(config: Config, vision: Config) -> Blocks:
+    """Gemma 3n's image and audio towers, with the vocabularies of their own tokens (gemma3n_mm.py)."""
+    audio, hidden = config.section("audio_config"), text_hidden(config)
+    architecture = vision.text("architecture", default="mobilenetv5_300m_enc")
+    if architecture not in MOBILENET_V5:
+        raise ConfigError(f"the vision tower {architecture[:40]!r} is not derived")
+    return (
+        loose("vision_tower.", held("timm_model", MOBILENET_V5[architecture])),
+        gemma3n_embedder("embed_vision.", vision, hidden),
+        *gemma3n_audio(audio),
+        gemma3n_embedder("embed_audio.", audio, hidden),
+    )
+
+
+def gemma3n_embedder(prefix: str, section: Config, hidden: int) -> Block:
+    """Brings a tower's features to the language model, and embeds its special tokens."""
+    width = section.integer("hidden_size")
+    table = column("embedding", "tower", -(-section.integer("vocab_size") // 64) * 64, width, quantized=False)
+    return loose(
+        prefix,
+        table,
+        held("norms", 2 * width),
+        row("embedding_projection", "tower", hidden, width, quantized=False),
+    )
+
+
+def gemma3n_audio(audio: Config) -> Blocks:
+    """Gemma 3n's conformer, on every rank (transformers' own model)."""
+    hidden = audio.integer("hidden_size")
+    heads = max(1, audio.integer("conf_num_attention_heads"))
+    kernel = audio.integer("conf_conv_kernel_size")
+    feed_forward = 8 * hidden * hidden + 2 * hidden
+    attention = 5 * hidden * hidden + hidden // heads + 2 * hidden
+    convolution = 3 * hidden * hidden + hidden * kernel + 2 * hidden
+    layer = held("layer", 2 * feed_forward + attention + convolution + hidden)
+    channels = audio.integers("sscp_conv_channel_size")
+    kernels = audio.sequence("sscp_conv_kernel_size")
+    strides = audio.sequence("sscp_conv_stride_size")
+    if len(channels) != 2 or not all(_is_pair(size) for size in (*kernels, *strides)) or len(kernels) != 2:
+        raise ConfigError(f"config.json: {audio.path}sscp_conv_channel_size is not understood")
+    areas = [size[0] * size[1] for size in kernels if isinstance(size, list | tuple)]
+    bins = audio.integer("input_feat_size")
+    for stride in strides:
+        assert isinstance(stride, list | tuple)
+        bins = -(-bins // max(1, stride[1]))
+    first = channels[0] * areas[0] + channels[0]
+    second = channels[1] * channels[0] * areas[1] + channels[1]
+    front = held("subsample_conv_projection", first + second + hidden * channels[1] * bins)
+    return (
+        Block("audio_tower.conformer.{}.", (layer,), "every", tuple(range(audio.layers("conf_num_hidden_layers")))),
+        loose("audio_tower.", front),
+    )
+
+
+def _is_pair(size: object) -> bool:
+    return isinstance(size, list | tuple) and len(size) == 2 and all(type(side) is int and 0 < side < 4096 for side in size)
+
+

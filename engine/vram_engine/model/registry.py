@@ -1,0 +1,328 @@
+"""Architecture names and the builder of each, as vLLM's own registry (vllm/model_executor/models/registry.py) has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from vram_engine.model.built import Builder, Built, Request
+from vram_engine.model.classic import bloom, chatglm, dbrx, falcon, gpt2, gpt_j, opt
+from vram_engine.model.config import Config, ConfigError
+from vram_engine.model.dense import TRAITS, decoder, dense_shape
+from vram_engine.model.gemma import gemma3, gemma3n, gemma4, gemma4_summary
+from vram_engine.model.hybrid import (
+    bamba,
+    falcon_h1,
+    granite_hybrid,
+    jamba,
+    kimi_linear,
+    lfm2,
+    nemotron_h,
+    olmo_hybrid,
+    pure_mamba,
+    pure_mamba2,
+    qwen35,
+    qwen_next,
+    zamba2,
+)
+from vram_engine.model.interleaved import llama4, mimo_v2
+from vram_engine.model.mla import MLA_TRAITS, mla_decoder
+from vram_engine.model.moe import MOE_TRAITS, experts_shape, moe_decoder
+
+from vram_engine.model.multimodal import (
+    GEMMA4_RENAMES,
+    KIMI_RENAMES,
+    LLAMA4_RENAMES,
+    LLAVA_RENAMES,
+    QWEN2_RENAMES,
+    QWEN3_RENAMES,
+    Renames,
+    Tower,
+    gemma3_tower,
+    gemma3n_tower,
+    gemma4_tower,
+    internvl,
+    internvl_hf,
+    kimi_tower,
+    llama4_tower,
+    llava,
+    llava_next,
+    llava_onevision,
+    mistral3,
+    multimodal,
+    paligemma,
+    qwen2_tower,
+    qwen3_tower,
+    qwen25_tower,
+)
+from vram_engine.model.shapes import Shape, read_shape
+from vram_engine.model.spec import Block, Experts
+
+
+def dense(name: str) -> Builder:
+    """The builder of a dense decoder with the traits of that name."""
+    traits = TRAITS[name]
+
+    def build(request: Request) -> Built:
+        return Built(dense_shape(request.config, traits), decoder(request.config, traits, pooling=request.pooling))
+
+    return build
+
+
+DENSE: Mapping[str, str] = {
+    "LlamaForCausalLM": "llama",
+    "LLaMAForCausalLM": "llama",
+    "LlamaModel": "llama",
+    "MistralForCausalLM": "llama",
+    "MistralModel": "llama",
+    "Ministral3ForCausalLM": "llama",
+    "AquilaForCausalLM": "llama",
+    "AquilaModel": "llama",
+    "InternLMForCausalLM": "llama",
+    "InternLM3ForCausalLM": "internlm3",
+    "IQuestCoderForCausalLM": "llama",
+    "TeleChat3ForCausalLM": "llama",
+    "XverseForCausalLM": "llama",
+    "YiForCausalLM": "llama",
+    "Phi3ForCausalLM": "phi3",
+    "Qwen2ForCausalLM": "qwen2",
+    "Qwen2Model": "qwen2",
+    "Qwen3ForCausalLM": "qwen3",
+    "Qwen3Model": "qwen3",
+    "GemmaForCausalLM": "gemma",
+    "Gemma2ForCausalLM": "gemma2",
+    "Gemma2Model": "gemma2",
+    "GraniteForCausalLM": "granite",
+    "CohereForCausalLM": "cohere",
+    "Cohere2ForCausalLM": "cohere",
+    "InternLM2ForCausalLM": "internlm2",
+    "StableLmForCausalLM": "stablelm",
+    "StableLMEpochForCausalLM": "stablelm",
+    "OrionForCausalLM": "orion",
+    "NemotronForCausalLM": "nemotron",
+    "ExaoneForCausalLM": "exaone",
+    "Exaone4ForCausalLM": "exaone4",
+    "SolarForCausalLM": "llama",
+    "Glm4ForCausalLM": "glm4",
+    "MiniCPMForCausalLM": "minicpm",
+    "Olmo2ForCausalLM": "olmo2",
+    "Olmo3ForCausalLM": "olmo2",
+}
+
+
+def mixture(name: str) -> Builder:
+    """The builder of a mixture-of-experts decoder with the traits of that name."""
+    traits = MOE_TRAITS[name]
+
+    def build(request: Request) -> Built:
+        shape = dense_shape(request.config, traits.dense)
+        return Built(
+            shape,
+            moe_decoder(request.config, traits, pooling=request.pooling),
+            experts_shape(request.config, shape, traits),
+        )
+
+    return build
+
+
+def latent(name: str, *, indexed: bool = False) -> Builder:
+    """The builder of a decoder with latent attention."""
+    traits = MLA_TRAITS[name]
+
+    def build(request: Request) -> Built:
+        config = request.config
+        shape = read_shape(config)
+        experts = experts_shape(config, shape, traits) if config.has("n_routed_experts") else None
+        return Built(shape, mla_decoder(config, traits, indexed=indexed), experts)
+
+    return build
+
+
+def shaped(builder: Callable[[Config], tuple[Shape, tuple[Block, ...]]], *, pipeline: bool = True) -> Builder:
+    """The builder of an architecture that has a function of its own."""
+
+    def build(request: Request) -> Built:
+        shape, blocks = builder(request.config)
+        return Built(shape, blocks, pipeline=pipeline, experts=hybrid_experts(request.config, shape))
+
+    return build
+
+
+def hybrid_experts(config: Config, shape: Shape) -> Experts | None:
+    """The experts of a hybrid model by the keys vLLM looks for, ``None`` where it has fewer than two."""
+    count = config.optional_integer("num_experts", "n_routed_experts", "num_local_experts")
+    if count is None or count < 2:
+        return None
+    return Experts(
+        count,
+        config.integer("num_experts_per_tok", "num_experts_per_token", default=0),
+        config.integer("moe_intermediate_size", "intermediate_size", default=0),
+        config.integer("shared_expert_intermediate_size", "shared_intermediate_size", default=0),
+        shape.layers,
+    )
+
+
+def dbrx_builder(request: Request) -> Built:
+    """DBRX keeps its experts in a section of their own."""
+    shape, blocks, experts = dbrx(request.config)
+    return Built(shape, blocks, experts)
+
+
+def nemotron(request: Request) -> Built:
+    """Nemotron-H, whose checkpoints call the model ``backbone``."""
+    shape, blocks = nemotron_h(request.config)
+    return Built(shape, blocks, hybrid_experts(request.config, shape), renames=(("backbone.", "model."),))
+
+
+def qwen35_text(request: Request) -> Built:
+    """The text-only Qwen3.5, whose checkpoints may keep the prefix of the multimodal ones."""
+    shape, blocks = qwen35(request.config)
+    return Built(shape, blocks, hybrid_experts(request.config, shape), renames=(("model.language_model.", "model."),))
+
+
+def gemma4_builder(request: Request) -> Built:
+    """Gemma 4 names its experts in its own way; multimodal checkpoints are read as well."""
+    shape, blocks = gemma4(request.config)
+    experts = gemma4_summary(request.config, shape.layers)
+    return Built(shape, blocks, experts, renames=(("model.language_model.", "model."),))
+
+
+MIXTURES: Mapping[str, str] = {
+    "MixtralForCausalLM": "mixtral",
+    "Qwen2MoeForCausalLM": "qwen2_moe",
+    "Qwen3MoeForCausalLM": "qwen3_moe",
+    "OlmoeForCausalLM": "olmoe",
+    "MiniMaxM2ForCausalLM": "minimax_m2",
+    "Glm4MoeForCausalLM": "glm4_moe",
+    "PhiMoEForCausalLM": "phimoe",
+    "GraniteMoeForCausalLM": "granitemoe",
+    "GraniteMoeSharedForCausalLM": "granitemoeshared",
+    "Ernie4_5_MoeForCausalLM": "ernie45_moe",
+    "BailingMoeForCausalLM": "bailing_moe",
+    "BailingMoeV2ForCausalLM": "bailing_moe",
+    "AfmoeForCausalLM": "afmoe",
+    "ExaoneMoeForCausalLM": "exaone_moe",
+    "ExaoneMoEForCausalLM": "exaone_moe",
+    "Cohere2MoeForCausalLM": "cohere2_moe",
+    "GptOssForCausalLM": "gpt_oss",
+}
+
+def qwen35_language(request: Request) -> Built:
+    """The language model of the multimodal Qwen3.5."""
+    shape, blocks = qwen35(request.config)
+    return Built(shape, blocks, hybrid_experts(request.config, shape))
+
+
+LLAVA_TOWERS: Mapping[str, Tower] = {
+    "LlavaForConditionalGeneration": llava,
+    "LlavaNextForConditionalGeneration": llava_next,
+    "LlavaNextVideoForConditionalGeneration": llava_next,
+    "LlavaOnevisionForConditionalGeneration": llava_onevision,
+    "Mistral3ForConditionalGeneration": mistral3,
+    "PaliGemmaForConditionalGeneration": paligemma,
+    "InternVLForConditionalGeneration": internvl_hf,
+    "InternS1ForConditionalGeneration": internvl_hf,
+    "InternVLChatModel": internvl,
+}
+
+TOWERS: Mapping[str, tuple[Tower, Builder, Renames]] = {
+    "Qwen2VLForConditionalGeneration": (qwen2_tower, dense("qwen2"), QWEN2_RENAMES),
+    "Qwen2_5_VLForConditionalGeneration": (qwen25_tower, dense("qwen2"), QWEN2_RENAMES),
+    "Qwen3VLForConditionalGeneration": (qwen3_tower, dense("qwen3_vl"), QWEN3_RENAMES),
+    "Qwen3VLMoeForConditionalGeneration": (qwen3_tower, mixture("qwen3_vl_moe"), QWEN3_RENAMES),
+    "Qwen3_5ForConditionalGeneration": (qwen3_tower, qwen35_language, QWEN3_RENAMES),
+    "Qwen3_5MoeForConditionalGeneration": (qwen3_tower, qwen35_language, QWEN3_RENAMES),
+    "Gemma3ForConditionalGeneration": (gemma3_tower, shaped(gemma3), LLAVA_RENAMES),
+    "Gemma3nForConditionalGeneration": (gemma3n_tower, shaped(gemma3n, pipeline=False), LLAVA_RENAMES),
+    "Gemma4ForConditionalGeneration": (gemma4_tower, gemma4_builder, GEMMA4_RENAMES),
+    "Llama4ForConditionalGeneration": (llama4_tower, shaped(llama4), LLAMA4_RENAMES),
+    "KimiK25ForConditionalGeneration": (kimi_tower, latent("deepseek"), KIMI_RENAMES),
+}
+
+TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
+    {name: dense(traits) for name, traits in DENSE.items()}
+    | {name: mixture(traits) for name, traits in MIXTURES.items()}
+    | {
+        "DeepseekForCausalLM": latent("deepseek"),
+        "DeepseekV2ForCausalLM": latent("deepseek"),
+        "DeepseekV3ForCausalLM": latent("deepseek"),
+        "DeepseekV32ForCausalLM": latent("deepseek", indexed=True),
+        "GlmMoeDsaForCausalLM": latent("deepseek", indexed=True),
+        "Glm4MoeLiteForCausalLM": latent("glm4_moe_lite"),
+    }
+    | {
+        "GPT2LMHeadModel": shaped(gpt2),
+        "OPTForCausalLM": shaped(opt),
+        "FalconForCausalLM": shaped(falcon),
+        "RWForCausalLM": shaped(falcon),
+        "BloomForCausalLM": shaped(bloom),
+        "GPTJForCausalLM": shaped(gpt_j),
+        "ChatGLMModel": shaped(chatglm),
+        "ChatGLMForConditionalGeneration": shaped(chatglm),
+        "DbrxForCausalLM": dbrx_builder,
+    }
+    | {
+        "FalconH1ForCausalLM": shaped(falcon_h1),
+        "GraniteMoeHybridForCausalLM": shaped(granite_hybrid),
+        "BambaForCausalLM": shaped(bamba),
+        "NemotronHForCausalLM": nemotron,
+        "Zamba2ForCausalLM": shaped(zamba2, pipeline=False),
+        "JambaForCausalLM": shaped(jamba),
+        "MambaForCausalLM": shaped(pure_mamba),
+        "FalconMambaForCausalLM": shaped(pure_mamba),
+        "Mamba2ForCausalLM": shaped(pure_mamba2, pipeline=False),
+        "Lfm2ForCausalLM": shaped(lfm2),
+        "Lfm2MoeForCausalLM": shaped(lfm2),
+        "Qwen3NextForCausalLM": shaped(qwen_next),
+        "Qwen3_5ForCausalLM": qwen35_text,
+        "Qwen3_5MoeForCausalLM": qwen35_text,
+        "Gemma3ForCausalLM": shaped(gemma3),
+        "Gemma3TextModel": shaped(gemma3),
+        "Gemma3nForCausalLM": shaped(gemma3n, pipeline=False),
+        "Gemma4ForCausalLM": gemma4_builder,
+        "Llama4ForCausalLM": shaped(llama4),
+        "MiMoV2FlashForCausalLM": shaped(mimo_v2),
+        "OlmoHybridForCausalLM": shaped(olmo_hybrid),
+        "KimiLinearForCausalLM": shaped(kimi_linear),
+    }
+)
+
+BUILDERS: Mapping[str, Builder] = MappingProxyType(
+    dict(TEXT_BUILDERS)
+    | {
+        name: multimodal(tower, None, LLAVA_RENAMES, languages=TEXT_BUILDERS) for name, tower in LLAVA_TOWERS.items()
+    }
+    | {
+        name: multimodal(tower, language, renames, languages=TEXT_BUILDERS)
+        for name, (tower, language, renames) in TOWERS.items()
+    }
+)
+
+# Suffixes of an architecture name that make vLLM run a model for pooling (vllm/config/model.py, _SUFFIX_TO_DEFAULTS).
+POOLING_SUFFIXES = (
+    "ForTextEncoding",
+    "EmbeddingModel",
+    "ForSequenceClassification",
+    "ForTokenClassification",
+    "ForAudioClassification",
+    "ForImageClassification",
+    "ForVideoClassification",
+    "ClassificationModel",
+    "ForRewardModeling",
+    "RewardModel",
+    "Model",
+)
+GENERATING_SUFFIXES = ("ForCausalLM", "ForConditionalGeneration", "ChatModel", "LMHeadModel")
+
+
+def architecture_of(config: Config) -> str:
+    """The architecture of a config that vLLM would choose: the first one it knows, else the first one named."""
+    names = config.texts("architectures")
+    if not names:
+        raise ConfigError("config.json names no architecture")
+    return next((name for name in names if name in BUILDERS), names[0])
+
+
+def pools(architecture: str) -> bool:
+    """Whether an architecture is served for pooling by its name alone."""
+    return not architecture.endswith(GENERATING_SUFFIXES) and architecture.endswith(POOLING_SUFFIXES)

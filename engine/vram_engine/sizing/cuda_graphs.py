@@ -1,0 +1,114 @@
+"""CUDA graphs: which batch sizes vLLM captures, and the memory it sets aside for them before sizing the KV cache.
+
+Sizes follow ``VllmConfig._set_cudagraph_sizes`` (``vllm/config/vllm.py``); the estimate follows
+``profile_cudagraph_memory`` of the model runners, which captures a few graphs and extrapolates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vram_engine.facts.constants import constant
+from vram_engine.facts.versions import Version
+from vram_engine.hardware import Gpu
+from vram_engine.model.spec import ModelSpec
+from vram_engine.sizing.batch import Batch
+from vram_engine.sizing.budget import Term, total
+from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.eras import Era
+from vram_engine.sizing.forward import forward_peak
+from vram_engine.sizing.non_torch import meshed
+
+CEILING = 512
+BLACKWELL_CEILING = 1024
+BLACKWELL_CEILING_SINCE = Version(0, 28, 0)
+BY_SEQS_SINCE = Version(0, 10, 2)
+WIDER_STEP_SINCE = Version(0, 12, 0)
+FULL_GRAPHS_SINCE = Version(0, 11, 0)
+WIDER_STEP_FROM = 256
+# vLLM's own all-reduce runs between two GPUs on any bus, among more only over NVLink; NCCL stands in otherwise.
+CUSTOM_ALL_REDUCE_ANYWHERE = 2
+
+
+def capture_sizes(args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[int, ...]:
+    """The token counts graphs are captured for, ascending; empty when eager."""
+    if args.enforce_eager:
+        return ()
+    if era.runner == "V0":
+        return _v0_sizes(batch)
+    largest = min(_largest(batch, era.version, gpu), batch.max_num_batched_tokens)
+    sizes = {size for size in (1, 2, 4) if size <= largest}
+    if era.version < WIDER_STEP_SINCE:
+        sizes.update(range(8, largest + 1, 8))
+    else:
+        sizes.update(range(8, min(largest + 1, WIDER_STEP_FROM), 8))
+        sizes.update(range(WIDER_STEP_FROM, largest + 1, 16))
+        if batch.max_num_batched_tokens <= largest:
+            sizes.add(batch.max_num_batched_tokens)
+    return tuple(sorted(sizes))
+
+
+def _largest(batch: Batch, version: Version, gpu: Gpu) -> int:
+    blackwell = gpu.capability is not None and gpu.capability[0] == 10
+    ceiling = BLACKWELL_CEILING if blackwell and version >= BLACKWELL_CEILING_SINCE else CEILING
+    return min(batch.max_num_seqs * 2, ceiling) if version >= BY_SEQS_SINCE else ceiling
+
+
+def _v0_sizes(batch: Batch) -> tuple[int, ...]:
+    """V0 captures for up to the first size that holds ``max_num_seqs`` requests."""
+    possible = (1, 2, 4, *range(8, 8 * 1025, 8))
+    largest = next((size for size in possible if size >= batch.max_num_seqs), possible[-1])
+    return tuple(size for size in possible if size <= largest)
+
+
+def full_graph_sizes(args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[int, ...]:
+    """Sizes that also get one graph of the whole model, for decode-only steps (FULL_AND_PIECEWISE)."""
+    if era.version < FULL_GRAPHS_SINCE:
+        return ()
+    return tuple(size for size in capture_sizes(args, batch, era, gpu) if size <= batch.max_num_seqs)
+
+
+def graph_estimate(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:
+    """What is taken off the KV cache for graphs; nothing where the release or the runner does not."""
+    sizes = capture_sizes(args, batch, era, gpu)
+    if not sizes or not era.graph_estimate_charged:
+        return Term(
+            "CUDA graph estimate", 0, "no graphs: eager" if not sizes else "graphs are not taken off the KV cache"
+        )
+    return total(
+        "CUDA graph estimate", "a few graphs are captured and extrapolated", *_graphs(spec, args, batch, era, gpu)
+    )
+
+
+def graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:
+    """What the captured graphs take in the end, whether or not it was set aside for them."""
+    if not capture_sizes(args, batch, era, gpu):
+        return Term("CUDA graphs", 0, "no graphs: eager")
+    return total("CUDA graphs", "captured after the KV cache is there", *_graphs(spec, args, batch, era, gpu))
+
+
+def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[Term, Term]:
+    sizes = capture_sizes(args, batch, era, gpu)
+    count = len(sizes) + len(full_graph_sizes(args, batch, era, gpu))
+    layers = -(-spec.num_layers // args.pipeline_parallel_size)
+    rows = [constant(name) for name in _layer_costs(spec, args, era, gpu)]
+    low, each, high = sum(row.low for row in rows), sum(row.value for row in rows), sum(row.high for row in rows)
+    pool = forward_peak(spec, args, replace(batch, max_num_batched_tokens=sizes[-1]), era, gpu)
+    nodes = Term(
+        "graph nodes",
+        layers * count * each,
+        f"{count} graphs × {layers} layers × {each:,} B",
+        "modelled",
+        spread=(layers * count * low, layers * count * high),
+    )
+    return nodes, replace(pool, name="graph pool", because=f"buffers of a step of {sizes[-1]} tokens")
+
+
+def _layer_costs(spec: ModelSpec, args: EngineArgs, era: Era, gpu: Gpu) -> tuple[str, ...]:
+    """Names of the constants that one captured size of one layer costs together."""
+    names = ["graph_layer_v2" if era.runner == "V2" and era.graph_estimate_charged else "graph_layer"]
+    if args.tensor_parallel_size > CUSTOM_ALL_REDUCE_ANYWHERE and not meshed(gpu):
+        names.append("graph_layer_nccl")
+    if spec.experts is not None:
+        names.append("graph_layer_experts")
+    return tuple(names)

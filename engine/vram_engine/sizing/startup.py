@@ -1,0 +1,173 @@
+"""vLLM's own start-up accounting: what is asked for, what each rank spends, what is left for the KV cache.
+
+Follows ``Worker.determine_available_memory`` (``v1/worker/gpu_worker.py``) and its ancestors by version.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from vram_engine.hardware import Gpu
+from vram_engine.model.spec import ModelSpec, Unavailable
+from vram_engine.sizing.activations import activations
+from vram_engine.sizing.batch import Batch, batch
+from vram_engine.sizing.budget import Term, total
+from vram_engine.sizing.cuda_graphs import graph_estimate, graphs
+from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.eras import Era, era
+from vram_engine.sizing.non_torch import cuda_context, non_torch
+from vram_engine.sizing.sampler import sampler_state
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An amount in bytes with the band it may lie in; may be negative."""
+
+    low: int
+    expected: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class FreeMemoryCheck:
+    """vLLM refuses to start when less is free than ``requested`` (``request_memory``)."""
+
+    free: int
+    requested: int
+
+    @property
+    def passes(self) -> bool:
+        """Whether enough is free."""
+        return self.free >= self.requested
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One pipeline stage, per tensor-parallel rank: what it spends and what that leaves for the KV cache.
+
+    ``outside`` is what comes on top of the share asked for, once the KV cache is allocated.
+    """
+
+    weights: Term
+    spent: Term
+    kv_cache_available: Range
+    outside: Term
+
+
+@dataclass(frozen=True, slots=True)
+class StartupBudget:
+    """The budget of one engine. ``stages`` are pipeline stages; ``kv_cache_available`` is the fullest one's.
+
+    ``requested`` is gpu_memory_utilization's share of the device in bytes, ``slack`` the rest of the device.
+    ``free_memory`` is the check that comes before everything else, ``None`` where nothing says how much is free or
+    the release does not check.
+    """
+
+    requested: int
+    slack: int
+    stages: tuple[Stage, ...]
+    kv_cache_available: Range
+    batch: Batch
+    era: Era
+    free_memory: FreeMemoryCheck | None = None
+
+    @property
+    def slack_left(self) -> Range:
+        """What stays of the device after everything outside the share; negative means running out of memory."""
+        fullest = max((stage.outside for stage in self.stages), key=lambda term: term.bytes)
+        return Range(self.slack - fullest.high, self.slack - fullest.bytes, self.slack - fullest.low)
+
+
+def startup(
+    spec: ModelSpec,
+    args: EngineArgs,
+    gpu: Gpu,
+    weights: tuple[Term, ...],
+    *,
+    max_model_len: int,
+    memory_bytes: int | None = None,
+    free_bytes: int | None = None,
+) -> StartupBudget | Unavailable:
+    """Follow vLLM's accounting for one engine; ``weights`` is one Term per pipeline stage, per rank.
+
+    ``memory_bytes`` replaces the catalogue's total; ``free_bytes`` is what is free before the engine starts.
+    """
+    if not weights:
+        return Unavailable("the weights are not known")
+    regime = era(spec, args, gpu.capability)
+    limits = batch(args, gpu, max_model_len, spec)
+    device = gpu.memory_bytes if memory_bytes is None else memory_bytes
+    utilization = regime.gpu_memory_utilization if args.gpu_memory_utilization is None else args.gpu_memory_utilization
+    requested = math.ceil(device * utilization)
+    stages = tuple(
+        _stage(spec, args, gpu, regime, limits, requested, weight, first=index == 0, last=index == len(weights) - 1)
+        for index, weight in enumerate(weights)
+    )
+    checked = free_bytes is not None and regime.free_memory_checked
+    return StartupBudget(
+        requested=requested,
+        slack=device - requested,
+        stages=stages,
+        kv_cache_available=min((stage.kv_cache_available for stage in stages), key=lambda left: left.expected),
+        batch=limits,
+        era=regime,
+        free_memory=FreeMemoryCheck(free_bytes, requested) if checked and free_bytes is not None else None,
+    )
+
+
+def overridden(budget: StartupBudget, bytes_per_block: Sequence[int], num_gpu_blocks: int) -> StartupBudget:
+    """The budget under ``num_gpu_blocks_override``: the KV cache is that many blocks, whatever was left for it.
+
+    ``bytes_per_block`` is one figure per stage. Releases that override after the fit check keep what they measured.
+    """
+    if not budget.era.override_checked:
+        return budget
+    stages = tuple(
+        replace(stage, kv_cache_available=_exactly(num_gpu_blocks * block))
+        for stage, block in zip(budget.stages, bytes_per_block, strict=True)
+    )
+    fullest = min((stage.kv_cache_available for stage in stages), key=lambda left: left.expected)
+    return replace(budget, stages=stages, kv_cache_available=fullest)
+
+
+def _exactly(amount: int) -> Range:
+    return Range(amount, amount, amount)
+
+
+def _stage(
+    spec: ModelSpec,
+    args: EngineArgs,
+    gpu: Gpu,
+    regime: Era,
+    limits: Batch,
+    requested: int,
+    weights: Term,
+    *,
+    first: bool,
+    last: bool,
+) -> Stage:
+    parts = [
+        weights,
+        activations(spec, args, limits, regime, gpu, first_stage=first, last_stage=last),
+        non_torch(args, regime, gpu),
+        graph_estimate(spec, args, limits, regime, gpu),
+    ]
+    if regime.sampler_state_charged and last:
+        parts.append(sampler_state(spec, limits))
+    spent = total("spent before the KV cache", "weights and everything vLLM measures beside them", *parts)
+    left = Range(requested - spent.high, requested - spent.bytes, requested - spent.low)
+    if args.kv_cache_memory_bytes is not None:
+        left = _exactly(args.kv_cache_memory_bytes)
+    return Stage(weights, spent, left, _outside(spec, args, gpu, regime, limits))
+
+
+def _outside(spec: ModelSpec, args: EngineArgs, gpu: Gpu, regime: Era, limits: Batch) -> Term:
+    """What the share asked for does not cover: the context where it is not charged, and graphs not set aside for."""
+    parts = []
+    if regime.accounting != "device use":
+        parts.append(cuda_context())
+    if not regime.graph_estimate_charged:
+        parts.append(graphs(spec, args, limits, regime, gpu))
+    return total("outside the share", "taken once the KV cache is allocated", *parts)
