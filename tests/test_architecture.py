@@ -28,7 +28,7 @@ LAYERS = (
     ("feasibility", "resolution"),
     ("refusals",),
     ("estimate",),
-    ("recommend",),
+    ("recommend", "performance", "receipt"),
     ("plan",),
     ("rules",),
     ("analysis",),

@@ -21,7 +21,7 @@ OWN = {
     "estimator": "estimator",
 }
 
-_SWITCHES = frozenset({"--json", "--explain", "-h", "--help"})
+_SWITCHES = frozenset({"--json", "--explain", "--online", "-h", "--help"})
 _OPTIONS = frozenset({"--vllm-version", *(f"--{option.replace('_', '-')}" for option in OWN)})
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from vram_engine.analysis import Analysis, Context, analyse, analyse_settings
 from vram_engine.deployment import Setting
 from vram_engine.model.reference import ModelRef
 from vram_engine.ports import ModelSource
-from vram_engine.sources.catalogue import CatalogueModels
-from vram_engine.sources.local import LocalModels
 from vram_engine.sources.nvml import NvmlGpus
 
 from vram_lsp.cli import UsageError
@@ -19,9 +18,8 @@ from vram_lsp.config import find_project
 from vram_lsp.lookups import Answer, find_model
 from vram_lsp.session import detected_settings
 
-SOURCES: tuple[ModelSource, ...] = (LocalModels(), CatalogueModels())
-
 YAML_SUFFIXES = (".yaml", ".yml")
+_LookUp = Callable[[frozenset[ModelRef]], dict[ModelRef, Answer]]
 _SKIPPED_FOLDERS = frozenset({".git", ".venv", "node_modules", "__pycache__"})
 
 
@@ -35,14 +33,14 @@ class Checked:
     problems: tuple[str, ...] = ()
 
 
-def analysed_files(paths: Iterable[Path]) -> Iterator[Checked]:
+def analysed_files(paths: Iterable[Path], sources: tuple[ModelSource, ...]) -> Iterator[Checked]:
     """Every YAML file among ``paths`` and below them; raises UsageError for a path that cannot be read."""
     for path in paths:
         if path.is_dir():
             for file in yaml_files(path):
-                yield analysed_file(file, ())
+                yield analysed_file(file, (), sources)
         else:
-            yield analysed_file(path, ())
+            yield analysed_file(path, (), sources)
 
 
 def yaml_files(folder: Path) -> Iterator[Path]:
@@ -59,7 +57,7 @@ def yaml_files(folder: Path) -> Iterator[Path]:
             yield entry
 
 
-def analysed_file(path: Path, settings: tuple[Setting, ...]) -> Checked:
+def analysed_file(path: Path, settings: tuple[Setting, ...], sources: tuple[ModelSource, ...]) -> Checked:
     """One file, with settings of stronger authority; raises UsageError when it cannot be read as text."""
     try:
         text = path.read_bytes().decode("utf-8")
@@ -75,30 +73,32 @@ def analysed_file(path: Path, settings: tuple[Setting, ...]) -> Checked:
         severities=config.severities if config is not None else {},
     )
     folders = (path.resolve().parent, Path.cwd())
-    analysis, context = _until_nothing_is_wanted(text, context, folders)
+    analysis, context = _until_nothing_is_wanted(text, context, partial(_looked_up, sources, folders))
     return Checked(path, analysis, context, config.problems if config is not None else ())
 
 
-def _until_nothing_is_wanted(text: str, context: Context, folders: tuple[Path, ...]) -> tuple[Analysis, Context]:
+def _until_nothing_is_wanted(text: str, context: Context, looked_up: _LookUp) -> tuple[Analysis, Context]:
     analysis = analyse(text, context)
     while analysis.wants:
-        context = replace(context, models={**context.models, **_looked_up(analysis.wants, folders)})
+        context = replace(context, models={**context.models, **looked_up(analysis.wants)})
         analysis = analyse(text, context)
     return analysis, context
 
 
-def analysed_arguments(settings: tuple[Setting, ...]) -> Checked:
+def analysed_arguments(settings: tuple[Setting, ...], sources: tuple[ModelSource, ...]) -> Checked:
     """A deployment that no file describes."""
     context = Context(settings=(*_detected(), *settings))
     analysis = analyse_settings(context)
     while analysis.wants:
-        context = replace(context, models=_looked_up(analysis.wants, (Path.cwd(),)))
+        context = replace(context, models=_looked_up(sources, (Path.cwd(),), analysis.wants))
         analysis = analyse_settings(context)
     return Checked(None, analysis, context)
 
 
-def _looked_up(wants: frozenset[ModelRef], folders: tuple[Path, ...]) -> dict[ModelRef, Answer]:
-    return {ref: find_model(SOURCES, ref, folders) for ref in wants}
+def _looked_up(
+    sources: tuple[ModelSource, ...], folders: tuple[Path, ...], wants: frozenset[ModelRef]
+) -> dict[ModelRef, Answer]:
+    return {ref: find_model(sources, ref, folders) for ref in wants}
 
 
 def _detected() -> tuple[Setting, ...]:

@@ -7,10 +7,16 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vram_lsp import __version__
 
+if TYPE_CHECKING:
+    from vram_lsp.config import HubMode
+
 CLEAN, FOUND, FAILED = 0, 1, 2
+
+_ONLINE = "ask the model hub for models that are not on this machine; without this no socket is opened"
 
 
 class UsageError(Exception):
@@ -54,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = verbs.add_parser("check", help="findings of files and folders", allow_abbrev=False)
     check.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    check.add_argument("--online", action="store_true", help=_ONLINE)
     check.add_argument("--format", choices=("text", "json"), default="text")
 
     plan = verbs.add_parser(
@@ -65,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("file", nargs="?", type=Path, metavar="FILE")
     plan.add_argument("--json", action="store_true", help="print the document that programs read")
+    plan.add_argument("--online", action="store_true", help=_ONLINE)
     plan.add_argument("--explain", action="store_true", help="every term with its parts and bounds")
     plan.add_argument("--gpu", metavar="NAME")
     plan.add_argument("--gpus", type=_count, metavar="N")
@@ -98,11 +106,16 @@ def _count(text: str) -> int:
     return value
 
 
+def _hub(options: argparse.Namespace) -> HubMode:
+    return "on" if options.online else "cache"
+
+
 def _check(options: argparse.Namespace) -> int:
     from vram_lsp import report
     from vram_lsp.checking import analysed_files
+    from vram_lsp.model_sources import model_sources
 
-    checked = list(analysed_files(options.paths))
+    checked = list(analysed_files(options.paths, model_sources(_hub(options))))
     return report.show_check(checked, options.format)
 
 
@@ -110,12 +123,14 @@ def _plan(options: argparse.Namespace) -> int:
     from vram_lsp import report
     from vram_lsp.arguments import plan_settings
     from vram_lsp.checking import analysed_arguments, analysed_file
+    from vram_lsp.model_sources import model_sources
 
+    sources = model_sources(_hub(options))
     settings = plan_settings(options)
     if options.file is not None:
-        checked = analysed_file(options.file, settings)
+        checked = analysed_file(options.file, settings, sources)
     elif any(setting.name in ("model", "params-b") for setting in settings):
-        checked = analysed_arguments(settings)
+        checked = analysed_arguments(settings, sources)
     else:
         raise UsageError("plan needs a FILE, or --model with flags of vllm serve")
     return report.show_plan(checked, as_json=options.json, explain=options.explain)
@@ -126,7 +141,10 @@ def _detect(options: argparse.Namespace) -> int:
 
     from vram_lsp import report
 
-    return report.show_detected(NvmlGpus().gpus(), as_json=options.json)
+    detected = NvmlGpus().detect()
+    if detected.problem is not None:
+        print(f"vram-lsp: {detected.problem}", file=sys.stderr)
+    return report.show_detected(detected.gpus, as_json=options.json)
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -150,11 +168,11 @@ def _models(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from vram_engine.sources.nvml import NvmlGpus
 
-    from vram_lsp.checking import SOURCES
     from vram_lsp.lookups import Lookups
+    from vram_lsp.model_sources import model_sources
     from vram_lsp.server import create_server
 
-    lookups = Lookups(SOURCES)
+    lookups = Lookups(model_sources("off"))
     server = create_server(lookups, NvmlGpus())
     try:
         if options.tcp is not None:

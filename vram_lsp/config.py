@@ -20,6 +20,11 @@ SEVERITIES = ("off", "hint", "information", "warning", "error")
 
 Kind = Literal["text", "count", "version", "estimator"]
 
+# What the editor's setting hub allows of the network. off: files that vLLM itself would load. cache: also what the hub
+# said before. on: the hub may be asked.
+HubMode = Literal["off", "cache", "on"]
+HUB_MODES: tuple[HubMode, ...] = ("off", "cache", "on")
+
 
 @dataclass(frozen=True, slots=True)
 class UserSetting:
@@ -72,7 +77,9 @@ def read_config(values: Mapping[str, Any], origin: Origin, where: str) -> Config
             _read_severity(key.removeprefix("rules."), value, severities, problems, where)
         elif key in _BY_KEY:
             _read_setting(_BY_KEY[key], value, origin, settings, problems, where)
-        elif key != "hub":
+        elif key == "hub":
+            _read_hub(value, origin, problems, where)
+        else:
             problems.append(f"{where}: {key} is not a setting")
     return Config(tuple(settings), severities, tuple(problems))
 
@@ -95,6 +102,18 @@ def kebab(key: str) -> str:
 def camel(key: str) -> str:
     """``prompt-tokens`` as ``promptTokens``, the editor's spelling."""
     return re.sub(r"-([a-z])", lambda match: match[1].upper(), key)
+
+
+def hub_mode(values: Mapping[str, Any]) -> HubMode | None:
+    """What the editor's settings allow of the network; None where they do not say."""
+    return next((mode for mode in HUB_MODES if mode == values.get("hub")), None)
+
+
+def _read_hub(value: Any, origin: Origin, problems: list[str], where: str) -> None:
+    if origin == "project":
+        problems.append(f"{where}: hub is a setting of the editor alone; a project cannot switch the network on")
+    elif value not in HUB_MODES:
+        problems.append(f"{where}: hub must be one of {', '.join(HUB_MODES)}")
 
 
 def _read_severity(rule: str, value: Any, severities: dict[str, str], problems: list[str], where: str) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import ModelSource
+
+_log = logging.getLogger("vram_lsp")
 
 Answer = FoundModel | Unavailable
 Question = tuple[ModelRef, tuple[Path, ...]]
@@ -20,6 +24,7 @@ Question = tuple[ModelRef, tuple[Path, ...]]
 TIMEOUT_S = 20.0
 # A directory that was not there may appear; what was found is looked at again when something says it changed.
 RETRY_AFTER_S = 3.0
+_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +39,14 @@ class Lookups:
     def __init__(self, sources: tuple[ModelSource, ...], clock: Callable[[], float] = time.monotonic) -> None:
         self._sources = sources
         self._clock = clock
-        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="look-up")
+        self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._answers: dict[Question, _Remembered] = {}
         self._running: dict[Question, asyncio.Task[Answer]] = {}
+
+    def use(self, sources: tuple[ModelSource, ...]) -> None:
+        """Ask these from now on; what others answered is asked again."""
+        self._sources = sources
+        self._answers.clear()
 
     def known(self, folders: tuple[Path, ...], refs: frozenset[ModelRef] | None = None) -> dict[ModelRef, Answer]:
         """What has been answered for files in ``folders``."""
@@ -63,28 +73,64 @@ class Lookups:
         return await asyncio.shield(task)
 
     async def _ask(self, question: Question) -> Answer:
-        loop = asyncio.get_running_loop()
+        sources = self._sources
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                answer = await loop.run_in_executor(self._pool, find_model, self._sources, *question)
+                answer = await self._in_thread(sources, question)
         except TimeoutError:
             answer = Unavailable(f"looking up {question[0].name} took longer than {TIMEOUT_S:.0f} s")
+        if sources is not self._sources:
+            return await self._ask(question)
         self._answers[question] = _Remembered(answer, self._clock())
         return answer
+
+    def _in_thread(self, sources: tuple[ModelSource, ...], question: Question) -> asyncio.Future[Answer]:
+        """The answer, found in a thread that dies with the process however long a disk or network takes."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+
+        def run() -> None:
+            if not self._places.acquire(timeout=TIMEOUT_S):
+                return
+            try:
+                answer = _found(sources, *question)
+            finally:
+                self._places.release()
+            # The loop may be gone by now, and then nobody waits.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(lambda: None if future.done() else future.set_result(answer))
+
+        threading.Thread(target=run, name="look-up", daemon=True).start()
+        return future
 
     def forget(self) -> None:
         """Everything may have changed on disk."""
         self._answers.clear()
 
     def close(self) -> None:
-        """Let the threads end."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Start nothing more; what is under way ends by itself or with the process."""
+        self._sources = ()
+
+
+def _found(sources: tuple[ModelSource, ...], ref: ModelRef, folders: tuple[Path, ...]) -> Answer:
+    """``find_model``, with a defect in a source as a reason: it costs one answer, and the log tells."""
+    try:
+        return find_model(sources, ref, folders)
+    except Exception:
+        _log.exception("looking up a model failed")
+        return Unavailable(f"looking up {ref.name} failed; the server's log says why")
 
 
 def find_model(sources: tuple[ModelSource, ...], ref: ModelRef, folders: tuple[Path, ...]) -> Answer:
-    """The first source that knows the model decides."""
+    """The first source that knows the model decides; what kept others from answering is said."""
+    reasons: list[str] = []
     for source in sources:
         found = source.find(ref, folders)
-        if found is not None:
+        if isinstance(found, FoundModel):
+            return replace(found, notes=(*found.notes, *reasons))
+        if isinstance(found, Unavailable):
             return found
-    return Unavailable(f"{ref.name} is not a directory here and not in the catalogue (vram-lsp models lists it)")
+        if found is not None and found.reason not in reasons:
+            reasons.append(found.reason)
+    tail = f"; {'; '.join(reasons)}" if reasons else " (vram-lsp models lists it)"
+    return Unavailable(f"{ref.name} is not a directory here and not in the catalogue{tail}")

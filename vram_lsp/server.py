@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
+from vram_engine.model.reference import ModelRef
+from vram_engine.model.spec import Unavailable
 from vram_engine.ports import GpuSource
 
 from vram_lsp import __version__, proto
@@ -16,11 +18,18 @@ from vram_lsp.features.code_action import code_actions
 from vram_lsp.features.diagnostics import diagnostics
 from vram_lsp.features.hover import hover
 from vram_lsp.lookups import Lookups, Question
+from vram_lsp.model_cache import ModelCache, default_folder
+from vram_lsp.model_sources import model_sources
 from vram_lsp.session import Session, Snapshot, path_of
 
 SECTION = "vramLsp"
 # A model's name changes with every key while it is typed: it is looked up when it has stood still this long.
 SETTLE_S = 0.15
+# A hub is a stranger who need not see half-typed names: with it, for longer.
+HUB_SETTLE_S = 0.8
+
+ALLOW_HUB, NOT_NOW = "Look models up", "Not now"
+CLEAR_CACHE = "vramLsp.clearCache"
 
 _log = logging.getLogger("vram_lsp")
 _T = TypeVar("_T")
@@ -35,6 +44,7 @@ class VramServer(LanguageServer):
         self.gpus = gpus
         self._tasks: set[asyncio.Task[None]] = set()
         self._settling: dict[str, asyncio.TimerHandle] = {}
+        self._standing: set[Question] = set()
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log what pygls would otherwise show as a message box."""
@@ -68,6 +78,8 @@ class VramServer(LanguageServer):
         if waiting is not None:
             waiting.cancel()
         questions = self.session.questions(snapshot)
+        if after == 0.0:
+            self._standing.update(questions)
         if questions:
             loop = asyncio.get_running_loop()
             self._settling[uri] = loop.call_later(after, self._ask, uri, questions)
@@ -83,6 +95,25 @@ class VramServer(LanguageServer):
         if answer != before:
             self.session.learned()
             self.publish_all()
+        # Somebody who is typing a name is not asked anything.
+        if question in self._standing and isinstance(answer, Unavailable):
+            await self._offer_hub(question[0])
+
+    async def _offer_hub(self, ref: ModelRef) -> None:
+        """Ask once whether the hub may be asked, where the client can show a question."""
+        window = self.client_capabilities.window
+        if window is None or window.show_message is None or not self.session.offers_hub(ref):
+            return
+        message = (
+            f"vram-lsp does not know {ref.name}. May it look models up on the hub (their descriptions, never weights) "
+            'until the editor is closed? The setting vramLsp.hub ("on" or "off") decides it for good.'
+        )
+        actions = [types.MessageActionItem(ALLOW_HUB), types.MessageActionItem(NOT_NOW)]
+        asked = types.ShowMessageRequestParams(types.MessageType.Info, message, actions)
+        chosen = await self.window_show_message_request_async(asked)
+        if chosen is not None and chosen.title == ALLOW_HUB:
+            self.session.use_hub("on")
+            _show_all(self)
 
 
 def create_server(lookups: Lookups, gpus: GpuSource) -> VramServer:
@@ -90,6 +121,7 @@ def create_server(lookups: Lookups, gpus: GpuSource) -> VramServer:
     server = VramServer(lookups, gpus)
     for method, handler in _METHODS:
         server.feature(method)(handler)
+    server.command(CLEAR_CACHE)(_clear_cache)
     server.feature(
         types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
     )(_code_action)
@@ -131,7 +163,7 @@ async def _pull_configuration(server: VramServer) -> None:
 def _configure(server: VramServer, values: dict[str, Any]) -> None:
     for problem in server.session.configure(values):
         server.window_log_message(types.LogMessageParams(types.MessageType.Warning, problem))
-    server.publish_all()
+    _show_all(server)
 
 
 async def _did_change_configuration(server: VramServer, params: types.DidChangeConfigurationParams) -> None:
@@ -151,13 +183,26 @@ def _did_open(server: VramServer, params: types.DidOpenTextDocumentParams) -> No
 def _did_change(server: VramServer, params: types.DidChangeTextDocumentParams) -> None:
     document = params.text_document
     server.session.change(document.uri, document.version, params.content_changes[-1].text)
-    _show(server, document.uri, after=SETTLE_S)
+    _show(server, document.uri, after=HUB_SETTLE_S if server.session.hub == "on" else SETTLE_S)
 
 
 def _show(server: VramServer, uri: str, after: float) -> None:
     snapshot = server.publish(uri)
     if snapshot is not None:
         server.look_up(uri, snapshot, after)
+
+
+def _show_all(server: VramServer) -> None:
+    """Show every document again and look up what it lacks, after something outside the documents changed."""
+    for uri in list(server.session.documents):
+        _show(server, uri, after=0.0)
+
+
+def _clear_cache(server: VramServer, *_: Any) -> None:
+    """Forget what the hub said, on disk and here."""
+    ModelCache(default_folder()).clear()
+    server.session.lookups.use(model_sources(server.session.hub))
+    _show_all(server)
 
 
 def _did_save(server: VramServer, _: types.DidSaveTextDocumentParams) -> None:
@@ -174,8 +219,7 @@ def _did_close(server: VramServer, params: types.DidCloseTextDocumentParams) -> 
 def _did_change_watched_files(server: VramServer, _: types.DidChangeWatchedFilesParams) -> None:
     server.session.lookups.forget()
     server.session.reread_projects()
-    for uri in list(server.session.documents):
-        _show(server, uri, after=0.0)
+    _show_all(server)
 
 
 def _hover(server: VramServer, params: types.HoverParams) -> types.Hover | None:

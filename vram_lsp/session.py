@@ -13,11 +13,14 @@ from urllib.request import url2pathname
 from vram_engine.analysis import Analysis, Context, analyse
 from vram_engine.deployment import Known, Setting
 from vram_engine.facts.gpus import GpuMatch, find_gpu
+from vram_engine.model.reference import ModelRef
 from vram_engine.ports import DetectedGpu
+from vram_engine.sources.names import is_hub_id
 from vram_engine.text import Encoding
 
-from vram_lsp.config import Config, find_project, read_config
+from vram_lsp.config import Config, HubMode, find_project, hub_mode, read_config
 from vram_lsp.lookups import Lookups, Question
+from vram_lsp.model_sources import model_sources
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ class Session:
         self.folders: tuple[Path, ...] = ()
         self.editor = Config()
         self.detected: tuple[Setting, ...] = ()
+        self.hub: HubMode = "off"
+        self._hub_setting: HubMode | None = None
+        self._hub_offered = False
 
     def open(self, uri: str, version: int, text: str) -> Document:
         """A document the client opened, or opened again."""
@@ -122,8 +128,23 @@ class Session:
     def configure(self, values: Mapping[str, Any]) -> tuple[str, ...]:
         """Take the editor's settings; returns what in them could not be used."""
         self.editor = read_config(values, "settings", "vramLsp")
+        was, self._hub_setting = self._hub_setting, hub_mode(values)
+        if self._hub_setting != was:
+            self.use_hub(self._hub_setting or "off")
         self.reread_projects()
         return self.editor.problems
+
+    def use_hub(self, mode: HubMode) -> None:
+        """Look models up with this much of the network from now on."""
+        if mode != self.hub:
+            self.hub = mode
+            self.lookups.use(model_sources(mode))
+
+    def offers_hub(self, ref: ModelRef) -> bool:
+        """Whether to offer the hub for a model that was not found: once, and not to a user who has decided."""
+        offers = self._hub_setting is None and self.hub != "on" and not self._hub_offered and is_hub_id(ref.name)
+        self._hub_offered = self._hub_offered or offers
+        return offers
 
     def reread_projects(self) -> None:
         """Project files may have changed."""

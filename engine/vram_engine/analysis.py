@@ -17,6 +17,7 @@ from vram_engine.model.by_size import from_parameter_count
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.modelled import unmodelled
+from vram_engine.performance import performance
 from vram_engine.plan import Anchor, Plan, Where
 from vram_engine.recommend import Failing, recommendations
 from vram_engine.refusals import refusals
@@ -73,7 +74,7 @@ def analyse(text: str, context: Context | None = None) -> Analysis:
     tree = parse(text)
     reading = _Reading(tree, context)
     plans = tuple(
-        plan_of(deployment, index, context, first_key(tree, deployment.document))
+        plan_of(deployment, index, context, deployment.anchor or first_key(tree, deployment.document))
         for index, deployment in enumerate(reading.deployments)
     )
     view = FileView(tree, reading.ours, reading.directives, frozenset(rule.name for rule in RULES))
@@ -107,11 +108,11 @@ class _Reading:
         self.deployments: list[Deployment] = []
         for number, document in enumerate(tree.documents):
             was = context.dialects[number] if number < len(context.dialects) else None
-            dialect = recognise(document, known_as=was, ours=bool(document.comments))
+            dialect = recognise(tree, number, known_as=was, ours=bool(document.comments))
             self.dialects.append(dialect.name if dialect is not None else None)
             if dialect is not None:
                 more = (*self.directives[number].settings, *context.settings)
-                self.deployments += [each.with_settings(more) for each in dialect.read(document, number)]
+                self.deployments += [each.with_settings(more) for each in dialect.read(tree, number)]
         self.ours = tuple(
             number
             for number, document in enumerate(tree.documents)

@@ -35,6 +35,9 @@ OWN_SETTINGS: Mapping[str, str] = {
     "overhead-gib": "fixed overhead for the closed form",
     "fragmentation-factor": "what the workload's KV cache is multiplied by",
     "params-b": "billions of parameters, where no model is named",
+    "nodes": "how many machines one engine is spread over; gpus counts those of all of them",
+    "shm-bytes": "shared memory (/dev/shm) of the container",
+    "more-arguments": "arguments that are there but cannot be read, so that a flag left out is unknown, not default",
 }
 
 Scalar: TypeAlias = str | int | float | bool
@@ -76,25 +79,129 @@ class MapSite:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
-    """Something a dialect noticed while reading: a key it does not know, or a value that cannot be one."""
+class TextSite:
+    """A stretch of text that is the value: a whole scalar in its quotes, or a ``part`` of one."""
 
-    kind: Literal["unknown-key", "invalid-value"]
-    place: Place
+    span: Span
+    style: str = "part"
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchSite:
+    """A flag without a value: ``--name`` for on, ``--no-name`` for off."""
+
+    text: TextSite
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppendSite:
+    """Where arguments that are not there yet would go, in the style of those that are.
+
+    ``lead`` stands before each new list item, or before the whole in a string, where a blank parts flag and value.
+    ``glued`` writes ``--flag=value``. ``flag`` is the name to write, which the map of sites fills in.
+    """
+
+    at: int
+    lead: str
+    glued: bool
+    flag_style: str
+    value_style: str
+    in_list: bool = True
+    flag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LineSite:
+    """Where a ``key: value`` line that is not there yet would go."""
+
+    at: int
+    lead: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrowSite:
+    """A list of device numbers that says how many there are: ``present`` of them, the next one being ``following``.
+
+    More go behind the last one, each after ``lead`` and in quotes of ``style``.
+    """
+
+    at: int
+    lead: str
+    style: str
+    present: int
+    following: int
+
+
+@dataclass(frozen=True, slots=True)
+class JointSite:
+    """Several places that must always say the same, such as the limit and the request of a container."""
+
+    sites: tuple[TextSite | GrowSite, ...]
+
+
+Site: TypeAlias = MapSite | TextSite | SwitchSite | AppendSite | LineSite | JointSite
+
+RemarkKind = Literal[
+    "unknown-key",
+    "invalid-value",
+    "removed-flag",
+    "boolean-with-value",
+    "boolean-has-no-effect",
+    "flag-and-value-in-one-item",
+    "vllm-serve-repeated",
+    "setting-given-twice",
+    "config-file-not-expanded",
+    "unread-environment-variable",
+    "yaml-rewrites-number",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something a dialect noticed while reading: a key it does not know, a value that cannot be one, a trap.
+
+    ``instead`` is what was meant: another key or value at a Place, another text (empty to take it out) for a Span,
+    or for ``stretch`` where more has to be replaced than is shown. For a variable it is the option, ``name=value``.
+    """
+
+    kind: RemarkKind
+    place: Place | Span
     message: str
     instead: str | None = None
+    stretch: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another engine that starts on the same GPU: its name, and the share of the memory it asks for, when known.
+
+    ``may_sleep`` says that it can give its memory back while others work.
+    """
+
+    name: str
+    utilization: float | None
+    place: Place | Span | None
+    may_sleep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One engine: every occurrence of every setting, weakest first, so that the last one is in force."""
+    """One engine: every occurrence of every setting, weakest first, so that the last one is in force.
+
+    ``sites`` says where a setting is, or would be, written; a name it maps to None cannot be written safely.
+    ``anchor`` is the name that speaks for the whole deployment, ``peers`` are the engines on the same GPU.
+    """
 
     dialect: str
     name: str
     document: int
     settings: Mapping[str, tuple[Setting, ...]]
-    sites: Mapping[str, MapSite]
+    sites: Mapping[str, Site | None]
     remarks: tuple[Remark, ...] = ()
+    anchor: Span | None = None
+    peers: tuple[Peer, ...] = ()
 
     def effective(self, name: str) -> Setting | None:
         """The occurrence in force, or None when nobody said anything."""

@@ -16,8 +16,11 @@ from vram_engine.sizing.demand import KvDemand, PagedDemand, RoughDemand
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.kv_cache import KvLayout, kv_layout
 from vram_engine.sizing.parallelism import Refusal
-from vram_engine.sizing.startup import StartupBudget, startup
+from vram_engine.sizing.startup import StartupBudget, overridden, startup
 from vram_engine.sizing.weights import weights
+
+# ``--max-model-len auto`` is -1 to vLLM.
+AUTO_LENGTH = -1
 
 # What stands in where a GPU is known by its memory alone (see resolution).
 _ASSUMED_CAPABILITY = (8, 0)
@@ -49,10 +52,31 @@ def estimator_of(deployment: Deployment, spec: ModelSpec) -> str:
 
 
 def _startup(deployment: Deployment, spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Estimate | Refusal | Unavailable:
-    native = derived_max_model_len(spec, args.vllm_version)
+    native = derived_max_model_len(spec, args.vllm_version, disable_sliding_window=args.disable_sliding_window)
+    if deployment.integer("max-model-len") == AUTO_LENGTH:
+        return _longest(deployment, spec, args, gpu, native)
     length = args.max_model_len if args.max_model_len is not None else native
-    capability = gpu.capability or _ASSUMED_CAPABILITY
-    stages = weights(spec, args, capability)
+    return _at_length(deployment, spec, args, gpu, length, native)
+
+
+def _longest(
+    deployment: Deployment, spec: ModelSpec, args: EngineArgs, gpu: Gpu, native: int
+) -> Estimate | Refusal | Unavailable:
+    """``--max-model-len auto``: vLLM takes the longest length that fits, up to the model's own.
+
+    Sized for the length it takes at the unkind end: whatever else turns out, it is at least that.
+    """
+    whole = _at_length(deployment, spec, args, gpu, native, native)
+    if not isinstance(whole, Estimate):
+        return whole
+    length = whole.demand.max_length(whole.budget.available.low, 1, native)
+    return _at_length(deployment, spec, args, gpu, max(length, 1), native)
+
+
+def _at_length(
+    deployment: Deployment, spec: ModelSpec, args: EngineArgs, gpu: Gpu, length: int, native: int
+) -> Estimate | Refusal | Unavailable:
+    stages = weights(spec, args, gpu.capability or _ASSUMED_CAPABILITY)
     if isinstance(stages, Refusal | Unavailable):
         return stages
     free = deployment.integer("free-memory-bytes")
@@ -68,20 +92,22 @@ def _startup(deployment: Deployment, spec: ModelSpec, args: EngineArgs, gpu: Gpu
     )
     if isinstance(layout, Unavailable):
         return layout
+    if args.num_gpu_blocks_override is not None:
+        spent = overridden(spent, layout.bytes_per_block, args.num_gpu_blocks_override)
     fullest = _fullest(spent, layout)
-    budget = _budget(spent, layout, gpu, length, fullest)
-    demand = PagedDemand(replace(layout, bytes_per_block=(layout.bytes_per_block[fullest],)), _waste(deployment, 1))
-    is_16bit = layout.cache_dtype in ("auto", "float16", "bfloat16")
-    return Estimate(budget, demand, native, layout, is_16bit, layout.bytes_per_block[fullest])
+    per_block = layout.bytes_per_block[fullest]
+    demand = PagedDemand(replace(layout, bytes_per_block=(per_block,)), _waste(deployment, 1))
+    is_16bit = layout.cache_dtype in ("auto", "float16", "bfloat16") and per_block > 0
+    return Estimate(_budget(spent, layout, gpu, length, fullest), demand, native, layout, is_16bit, per_block or None)
 
 
 def _fullest(spent: StartupBudget, layout: KvLayout) -> int:
-    """The pipeline stage with the fewest blocks: it decides for all."""
-    blocks = [
-        stage.kv_cache_available.expected // block
+    """The pipeline stage with the fewest blocks decides for all; without a KV cache, the one with the least left."""
+    left = [
+        (stage.kv_cache_available.expected // max(block, 1), stage.kv_cache_available.expected)
         for stage, block in zip(spent.stages, layout.bytes_per_block, strict=True)
     ]
-    return blocks.index(min(blocks))
+    return left.index(min(left))
 
 
 def _budget(spent: StartupBudget, layout: KvLayout, gpu: Gpu, length: int, fullest: int) -> Budget:
@@ -103,6 +129,7 @@ def _budget(spent: StartupBudget, layout: KvLayout, gpu: Gpu, length: int, fulle
             for number, (each, block) in enumerate(zip(spent.stages, layout.bytes_per_block, strict=True))
         ),
         block_size=layout.block_size,
+        free_bytes=spent.free_memory.free if spent.free_memory is not None else None,
         notes=(spent.batch.tokens_why, spent.batch.seqs_why),
     )
 

@@ -14,6 +14,7 @@ FailureKind = Literal[
     "weights-exceed-memory", "no-kv-cache-memory", "max-model-len-too-large", "free-memory-below-target", "refused"
 ]
 Condition = Literal[
+    "free-memory-below-target",
     "out-of-memory",
     "max-model-len-does-not-fit",
     "high-oom-risk",
@@ -106,11 +107,13 @@ def fits(budget: Budget, demand: KvDemand, workload: Workload) -> bool:
 def condition_of(budget: Budget, demand: KvDemand, workload: Workload) -> Condition | None:
     """The first row of the table that applies."""
     length, available = budget.max_model_len, budget.available
-    if available.high <= 0:
+    if budget.free_bytes is not None and budget.free_bytes < budget.requested_bytes:
+        return "free-memory-below-target"
+    if demand.is_cached and available.high <= 0:
         return "out-of-memory"
     if not demand.fits(available.high, length):
         return "max-model-len-does-not-fit"
-    if available.low <= 0 or not demand.fits(available.low, length):
+    if (demand.is_cached and available.low <= 0) or not demand.fits(available.low, length):
         return "high-oom-risk"
     left = headroom(budget, demand, workload)
     if left < 0:
@@ -121,7 +124,7 @@ def condition_of(budget: Budget, demand: KvDemand, workload: Workload) -> Condit
 
 
 def _verdict(budget: Budget, condition: Condition | None, headroom: int) -> Verdict:
-    if condition in ("out-of-memory", "max-model-len-does-not-fit"):
+    if condition in ("free-memory-below-target", "out-of-memory", "max-model-len-does-not-fit"):
         return "infeasible"
     # The rule of thumb has no interval and no queue: what does not fit there does not fit.
     if budget.estimator == "closed_form" and headroom < 0:
@@ -130,6 +133,9 @@ def _verdict(budget: Budget, condition: Condition | None, headroom: int) -> Verd
 
 
 def _failure(condition: Condition | None, budget: Budget, one_request: int, fits_at_most: int) -> Failure | None:
+    if condition == "free-memory-below-target":
+        free, requested = gib(budget.free_bytes or 0), gib(budget.requested_bytes)
+        return Failure("free-memory-below-target", f"{free} is free at start-up and vLLM asks for {requested}")
     if condition == "out-of-memory":
         if budget.weights.bytes > budget.requested_bytes:
             weights, requested = gib(budget.weights.bytes), gib(budget.requested_bytes)

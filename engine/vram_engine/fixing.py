@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from vram_engine.analysis import Analysis, Context, deployments_of
 from vram_engine.deployment import Deployment, Known, Scalar
+from vram_engine.dialects.writing import settings_written, with_gpus
 from vram_engine.rules.base import Change, ChangeSettings, Finding, Fix, RenameKey, ReplaceText
-from vram_engine.syntax.edits import TextEdit, apply, rename_key, replace_value, set_value
-from vram_engine.syntax.nodes import Tree
+from vram_engine.syntax.edits import TextEdit, apply, rename_key, replace_value
 from vram_engine.syntax.parse import parse
 from vram_engine.syntax.route import entry_at
 from vram_engine.text import Span
@@ -16,10 +14,14 @@ from vram_engine.text import Span
 
 def edits_of(analysis: Analysis, fix: Fix, context: Context) -> tuple[TextEdit, ...] | None:
     """The edits of a fix, or None when they cannot be written or would change anything but what they should."""
-    edits = _written(analysis, fix.change)
+    change = fix.change
+    if isinstance(change, ChangeSettings):
+        deployment = analysis.plans[change.deployment].deployment
+        change = ChangeSettings(change.deployment, with_gpus(deployment, change.values))
+    edits = _written(analysis, change)
     if not edits:
         return None
-    if isinstance(fix.change, ChangeSettings) and not _changes_only_that(analysis, edits, fix.change, context):
+    if isinstance(change, ChangeSettings) and not _changes_only_that(analysis, edits, change, context):
         return None
     return edits
 
@@ -49,7 +51,7 @@ def _more_ignored(text: str, comment: Span, rule: str) -> TextEdit:
 def _written(analysis: Analysis, change: Change) -> tuple[TextEdit, ...] | None:
     tree = analysis.tree
     if isinstance(change, ChangeSettings):
-        return _settings_written(tree, analysis.plans[change.deployment].deployment, change.values)
+        return settings_written(tree, analysis.plans[change.deployment].deployment, change.values)
     if isinstance(change, ReplaceText):
         return (TextEdit(change.span, change.text),)
     entry = entry_at(tree.documents[change.place.document].root, change.place.route)
@@ -57,30 +59,6 @@ def _written(analysis: Analysis, change: Change) -> tuple[TextEdit, ...] | None:
         return None
     edit = rename_key(entry, change.key) if isinstance(change, RenameKey) else replace_value(tree, entry, change.value)
     return None if edit is None else (edit,)
-
-
-def _settings_written(tree: Tree, deployment: Deployment, values: Mapping[str, Scalar]) -> tuple[TextEdit, ...] | None:
-    edits: list[TextEdit] = []
-    for name, value in values.items():
-        edit = _setting_written(tree, deployment, name, value)
-        if edit is None:
-            return None
-        edits.append(edit)
-    return tuple(edits)
-
-
-def _setting_written(tree: Tree, deployment: Deployment, name: str, value: Scalar) -> TextEdit | None:
-    setting = deployment.effective(name)
-    if setting is not None and setting.origin == "directive" and setting.span is not None:
-        return TextEdit(setting.span, f"{setting.spelling}={value}")
-    if setting is not None and setting.origin not in ("file", "default"):
-        return None
-    try:
-        site = deployment.sites[name]
-    except KeyError:
-        return None
-    text = str(value)
-    return set_value(tree, site.document, site.route, site.spellings.get(text, text))
 
 
 def _changes_only_that(

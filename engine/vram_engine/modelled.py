@@ -18,6 +18,10 @@ MODELLED: Mapping[str, str] = {
     "max-model-len": "max_model_len",
     "block-size": "block_size",
     "tensor-parallel-size": "tensor_parallel_size",
+    "pipeline-parallel-size": "pipeline_parallel_size",
+    "data-parallel-size": "data_parallel_size",
+    "decode-context-parallel-size": "decode_context_parallel_size",
+    "enable-expert-parallel": "enable_expert_parallel",
     "max-num-seqs": "max_num_seqs",
     "max-num-batched-tokens": "max_num_batched_tokens",
     "enable-chunked-prefill": "enable_chunked_prefill",
@@ -26,16 +30,20 @@ MODELLED: Mapping[str, str] = {
     "gpu-memory-utilization": "gpu_memory_utilization",
     "kv-cache-memory-bytes": "kv_cache_memory_bytes",
     "num-gpu-blocks-override": "num_gpu_blocks_override",
+    "disable-sliding-window": "disable_sliding_window",
+    "disable-hybrid-kv-cache-manager": "disable_hybrid_kv_cache_manager",
+    "language-model-only": "language_model_only",
+    "mamba-cache-mode": "mamba_cache_mode",
 }
 
 _NAMES_THE_MODEL = frozenset({"model", "model-tag"})
 
+# Stands for arguments that cannot be read and may be any.
+_HIDES_SETTINGS = frozenset({"more-arguments"})
+
 # Values that change nothing although they are not the flag's default.
 _IDLE: Mapping[str, Scalar] = {
-    "pipeline-parallel-size": 1,
-    "data-parallel-size": 1,
     "data-parallel-size-local": 1,
-    "decode-context-parallel-size": 1,
     "prefill-context-parallel-size": 1,
     "optimization-level": 2,
     "performance-mode": "balanced",
@@ -62,7 +70,6 @@ _SWITCH_OF: Mapping[str, str] = {
 _OF_TOWERS = frozenset(
     {
         "enable-mm-embeds",
-        "language-model-only",
         "limit-mm-per-prompt",
         "mm-encoder-attn-dtype",
         "mm-encoder-only",
@@ -81,16 +88,13 @@ _OF_STATES = frozenset(
         "enable-mamba-shared-prefix-checkpoint",
         "mamba-block-size",
         "mamba-cache-dtype",
-        "mamba-cache-mode",
         "mamba-ssm-cache-dtype",
         "replayssm-buffer-len",
         "use-replayssm",
     }
 )
 # Asynchronous scheduling doubles the tokens in flight, for which only windowed layers reserve blocks.
-_OF_WINDOWS = frozenset(
-    {"async-scheduling", "disable-hybrid-kv-cache-manager", "disable-sliding-window", "swa-bounded-replay"}
-)
+_OF_WINDOWS = frozenset({"async-scheduling", "swa-bounded-replay"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ def unmodelled(deployment: Deployment, spec: ModelSpec | None) -> tuple[Unmodell
 
 def _unmodelled(setting: Setting, deployment: Deployment, spec: ModelSpec | None) -> Unmodelled | None:
     name, is_modelled = setting.name, setting.name in MODELLED
-    if name in _NAMES_THE_MODEL or not (is_modelled or name in sizing_flags()):
+    if name in _NAMES_THE_MODEL or not (is_modelled or name in sizing_flags() or name in _HIDES_SETTINGS):
         return None
     if isinstance(setting.value, Unknown):
         return Unmodelled(setting, setting.value.reason)

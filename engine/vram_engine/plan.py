@@ -12,6 +12,7 @@ from vram_engine.hardware import Node
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.modelled import Unmodelled
+from vram_engine.performance import Performance
 from vram_engine.recommend import Recommendation
 from vram_engine.refusals import Refused, Topic
 from vram_engine.resolution import NoGpu
@@ -52,7 +53,8 @@ class Plan:
     """One deployment of a file. ``index`` is its number among the file's deployments.
 
     ``model`` is None while it is being looked up, or when the deployment names none (``ref`` is None too).
-    ``estimate`` is a reason where the model and GPU are known but the sizing is not.
+    ``estimate`` is a reason where the model and GPU are known but the sizing is not; ``performance`` is None unless
+    vLLM would start.
     """
 
     index: int
@@ -67,6 +69,7 @@ class Plan:
     feasibility: Feasibility | None = None
     recommendations: tuple[Recommendation, ...] = ()
     refusals: tuple[Refused, ...] = ()
+    performance: Performance | Unavailable | None = None
 
     @property
     def verdict(self) -> Verdict:

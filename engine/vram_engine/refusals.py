@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from vram_engine.deployment import Deployment
+from vram_engine.deployment import Deployment, Unknown
 from vram_engine.hardware import Node
 from vram_engine.model.length import derived_max_model_len
 from vram_engine.model.spec import ModelSpec
@@ -48,11 +48,19 @@ def _world_size(deployment: Deployment, args: EngineArgs, node: Node | None) -> 
     present = node.count if node is not None else _stated_count(deployment)
     stages = deployment.integer("pipeline-parallel-size") or 1
     size = args.tensor_parallel_size
+    if _may_have_more(deployment):
+        return
     if present is not None and size * stages > present:
         pipeline = f" x pipeline-parallel-size {stages}" if stages > 1 else ""
         there = "is 1" if present == 1 else f"are {present}"
         needs = f"tensor-parallel-size {size}{pipeline} needs {size * stages} GPUs and there {there}"
         yield Refused("world-size", needs)
+
+
+def _may_have_more(deployment: Deployment) -> bool:
+    """Whether other machines may take part, or arguments may say so that cannot be read."""
+    nodes = deployment.effective("nodes")
+    return deployment.effective("more-arguments") is not None or isinstance(nodes and nodes.value, Unknown)
 
 
 def _stated_count(deployment: Deployment) -> int | None:

@@ -49,6 +49,7 @@ ARGUMENTS = (
     "enforce_eager",
     "enable_expert_parallel",
 )
+TOWER_MODULES = ("attn.qkv", "attn.proj", "mlp.linear_fc1", "mlp.linear_fc2", "mlp.gate_proj", "mlp.up_proj")
 # The release that stands for an era where a log does not say which it was.
 ERA_VERSIONS: Mapping[str, Version] = {
     "v0": Version(0, 7, 3),
@@ -66,6 +67,7 @@ class Case:
     """One boot: what was launched, on what, and what the log measured (GiB per rank)."""
 
     id: str
+    model: str
     kind: str
     era: str
     core: bool
@@ -87,7 +89,9 @@ class Case:
         card = gpu_by_id(CARDS[self.gpu_name]) if self.gpu_name in CARDS else _found(self.gpu_name)
         if card is None or self.memory_bytes is None:
             return card
-        return replace(card, memory_bytes=self.memory_bytes)
+        return replace(
+            card, memory_bytes=self.memory_bytes, memory_low=self.memory_bytes, memory_high=self.memory_bytes
+        )
 
 
 def _found(name: str) -> Gpu | None:
@@ -115,6 +119,7 @@ def case(row: Mapping[str, Any]) -> Case:
     free = row.get("free_at_start_gib")
     return Case(
         id=row["id"],
+        model=row["arch_key"] or row["model"],
         kind=row["class"],
         era=row["era"],
         core=not row["unified"] and not row.get("legacy", False),
@@ -131,13 +136,26 @@ def case(row: Mapping[str, Any]) -> Case:
 
 
 def _config(config: Mapping[str, Any]) -> dict[str, object]:
-    """The configuration with its collapsed ignore list written as vLLM would find it: one pattern each."""
+    """The configuration with its collapsed ignore list written out as a checkpoint has it: one module each."""
     quantization = config.get("quantization_config")
     if not isinstance(quantization, dict) or "ignore_collapsed" not in quantization:
         return dict(config)
-    names = [re.sub(r"\bN\b", "*", name) for name in quantization["ignore_collapsed"]]
+    names = [name for pattern in quantization["ignore_collapsed"] for name in _written_out(pattern, config)]
     rest = {key: value for key, value in quantization.items() if key != "ignore_collapsed"}
     return {**config, "quantization_config": {**rest, "ignore": names, "modules_to_not_convert": names}}
+
+
+def _written_out(pattern: str, config: Mapping[str, Any]) -> list[str]:
+    """Every name a collapsed pattern stands for; a number too many names a layer that is not there."""
+    tower = config.get("vision_config") or {}
+    if pattern == "model.visual.*":
+        depth = int(tower.get("depth", 0))
+        layers = [f"model.visual.blocks.{layer}.{name}" for layer in range(depth) for name in TOWER_MODULES]
+        return [*layers, "model.visual.merger.linear_fc1", "model.visual.merger.linear_fc2", "model.visual.merger.mlp"]
+    if re.search(r"\bN\b", pattern) is None:
+        return [pattern]
+    depth = int((config.get("text_config") or config).get("num_hidden_layers", 0))
+    return [re.sub(r"\bN\b", str(layer), pattern) for layer in range(depth)]
 
 
 def _args(row: Mapping[str, Any]) -> EngineArgs:

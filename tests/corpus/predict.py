@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vram_engine.model import from_config
 from vram_engine.model.length import default_max_model_len
 from vram_engine.model.spec import ModelSpec, Unavailable
-from vram_engine.sizing.budget import GIB, MIB, Term
+from vram_engine.sizing.budget import GIB, Term
 from vram_engine.sizing.kv_cache import KvLayout, kv_layout
 from vram_engine.sizing.parallelism import Refusal
 from vram_engine.sizing.startup import StartupBudget, startup
@@ -90,8 +90,6 @@ def _prediction(case: Case, spec: ModelSpec, budget: StartupBudget, length: int)
 
 
 def _with_capacity(base: Prediction, budget: StartupBudget, layout: KvLayout) -> Prediction:
-    from dataclasses import replace
-
     expected = [stage.kv_cache_available.expected for stage in budget.stages]
     low = [stage.kv_cache_available.low for stage in budget.stages]
     high = [stage.kv_cache_available.high for stage in budget.stages]
@@ -103,6 +101,3 @@ def _with_capacity(base: Prediction, budget: StartupBudget, layout: KvLayout) ->
         boots=boots,
         certain=layout.fits(low) == layout.fits(high) == boots,
     )
-
-
-__all__ = ["MIB", "Prediction", "predict"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from vram_engine.sizing.budget import GIB
@@ -29,6 +29,12 @@ class Row:
     def kv_error(self) -> float | None:
         """GiB of KV cache, predicted minus measured, where the corpus allows scoring it."""
         return self.error("kv", "available_kv_gib") if "avail_kv" in self.case.targets else None
+
+    @property
+    def accounting_error(self) -> float | None:
+        """The same given the weights that the log prints: what the accounting beside them is off by."""
+        weights = self.error("weights", "model_loading_gib", "weight_gib")
+        return None if self.kv_error is None or weights is None else self.kv_error + weights
 
     @property
     def tokens_error(self) -> float | None:
@@ -59,28 +65,54 @@ def rows(cases: Iterable[Case]) -> tuple[Row, ...]:
 
 
 def report(cases: Sequence[Case]) -> str:
-    """The whole comparison as text."""
+    """The whole comparison as text: a line for each boot, then the core by group, by component and by verdict."""
     scored = rows(cases)
     core = [row for row in scored if row.case.core]
     lines = [_line(row) for row in sorted(scored, key=lambda row: (row.case.era, row.case.kind, row.case.id))]
-    lines += ["", "core only:"]
-    lines += [_summary("all", core)]
-    for label, key in (("class", _kind), ("era", _era), ("tp", _tp)):
+    lines += ["", "core boots (no shared memory, nothing before 0.6.5):", _summary("all", core)]
+    for label, key in GROUPS:
         for name in sorted({key(row) for row in core}):
             lines.append(_summary(f"{label} {name}", [row for row in core if key(row) == name]))
-    return "\n".join(lines)
-
-
-def _kind(row: Row) -> str:
-    return row.case.kind
-
-
-def _era(row: Row) -> str:
-    return row.case.era
+    return "\n".join([*lines, "", *_components(core), _left_out(core)])
 
 
 def _tp(row: Row) -> str:
     return "1" if row.case.args.tensor_parallel_size == 1 else ">1"
+
+
+GROUPS: tuple[tuple[str, Callable[[Row], str]], ...] = (
+    ("class", lambda row: row.case.kind),
+    ("era", lambda row: row.case.era),
+    ("tp", _tp),
+    ("gpu", lambda row: row.case.gpu_name or "-"),
+)
+COMPONENTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("weights", ("model_loading_gib", "weight_gib")),
+    ("activation", ("peak_activation_gib",)),
+    ("non_torch", ("non_torch_gib",)),
+    ("graphs", ("cuda_graph_estimate_gib",)),
+)
+
+
+def _components(core: Sequence[Row]) -> list[str]:
+    lines = [_component(what, _present(row.error(what, *keys) for row in core)) for what, keys in COMPONENTS]
+    return [*lines, _component("kv, with the log's weights", _present(row.accounting_error for row in core))]
+
+
+def _component(what: str, found: Sequence[float]) -> str:
+    return (
+        f"{what:26} n{len(found):3} med {quantile(found, 0.5):5.2f} p90 {quantile(found, 0.9):5.2f} "
+        f"bias {_mean(found):+5.2f} GiB"
+    )
+
+
+def _left_out(core: Sequence[Row]) -> str:
+    """The range of the median KV error as each model in turn is left out."""
+    medians = [
+        quantile(_present(row.kv_error for row in core if row.case.model != model), 0.5)
+        for model in {row.case.model for row in core}
+    ]
+    return f"kv median, one model left out: {min(medians, default=0):.2f} .. {max(medians, default=0):.2f} GiB"
 
 
 def _line(row: Row) -> str:
@@ -123,8 +155,14 @@ def _summary(label: str, group: Sequence[Row]) -> str:
         f"{label:14} kv n{len(kv):3} med {quantile(kv, 0.5):5.2f} p90 {quantile(kv, 0.9):5.2f} "
         f"bias {_mean(kv):+5.2f} | covered {sum(covered)}/{len(covered)} width {_median(widths):5.1%} | "
         f"tokens n{len(tokens):3} med {quantile(tokens, 0.5):6.1%} | "
-        f"verdict boots {sum(boots)}/{len(boots)} refusals {sum(refusals)}/{len(refusals)}"
+        f"verdict boots {sum(boots)}/{len(boots)} refusals {sum(refusals)}/{len(refusals)} "
+        f"balanced {_balanced(boots, refusals):4.0%}"
     )
+
+
+def _balanced(boots: Sequence[bool], refusals: Sequence[bool]) -> float:
+    shares = [sum(group) / len(group) for group in (boots, refusals) if group]
+    return statistics.fmean(shares) if shares else float("nan")
 
 
 def _present(values: Iterable[float | None]) -> list[float]:

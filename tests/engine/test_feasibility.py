@@ -15,6 +15,8 @@ MIB = 2**20
 class Linear:
     """A KV cache of exactly 1 MiB a token."""
 
+    is_cached = True
+
     def one_request(self, length):
         """Length MiB."""
         return length * MIB
@@ -88,6 +90,14 @@ def test_weights_alone_too_large_are_told_apart_from_no_room_for_the_cache():
     assert judge(small, Linear(), Workload(), 4096).failure.kind == "no-kv-cache-memory"
     tiny = replace(small, requested_bytes=9 * GIB)
     assert judge(tiny, Linear(), Workload(), 4096).failure.kind == "weights-exceed-memory"
+
+
+def test_less_free_memory_than_asked_for_comes_first():
+    """vLLM looks at free memory before anything else (request_memory)."""
+    taken = replace(budget(3, 4, 5), free_bytes=17 * GIB)
+    assert judge(taken, Linear(), Workload(), 4096).failure.kind == "free-memory-below-target"
+    enough = replace(taken, free_bytes=18 * GIB)
+    assert judge(enough, Linear(), Workload(), 4096).verdict == "fits"
 
 
 def test_the_widest_term_decides():

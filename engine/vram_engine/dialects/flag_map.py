@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vram_engine.deployment import Known, MapSite, Remark, Setting, Unknown
+from vram_engine.deployment import Known, MapSite, Remark, Setting, Site, Unknown
 from vram_engine.dialects.values import Invalid, read_value
 from vram_engine.facts.flags import Ambiguous, Flag, resolve_flag, suggest_flags
 from vram_engine.syntax.nodes import Entry, Node, Scalar, resolve
@@ -24,11 +24,11 @@ class FlagMap:
     """What a map of flags says."""
 
     settings: dict[str, tuple[Setting, ...]]
-    sites: dict[str, MapSite]
+    sites: dict[str, Site | None]
     remarks: tuple[Remark, ...]
 
 
-class _Sites(dict[str, MapSite]):
+class _Sites(dict[str, Site | None]):
     """Where flags that the map does not have yet would go: beside the others, in their spelling."""
 
     def __init__(self, number: int, route: Route, snake: bool) -> None:
@@ -73,6 +73,9 @@ def _read_entry(key: str, entry: Entry, place: Place) -> Iterator[Setting | Rema
         yield Remark("unknown-key", at_key, f"{key} could be {names}: vLLM refuses an ambiguous option")
         return
     node = resolve(entry.value)
+    if isinstance(node, Scalar):
+        yield from _dropped(flag, key, node, place)
+        yield from _rewritten(flag, key, node, place)
     value = _boolean(flag, key, node, negated) if flag.type == "bool" else _value(flag, key, node)
     if isinstance(value, Invalid):
         yield Remark("invalid-value", place, value.message, value.instead)
@@ -112,6 +115,26 @@ def _boolean(flag: Flag, key: str, node: Node | None, negated: bool) -> Known | 
     return Invalid(
         f"{key} is a switch: write true or false without quotes", text if text in ("true", "false") else None
     )
+
+
+def _dropped(flag: Flag, key: str, node: Scalar, place: Place) -> Iterator[Remark]:
+    """A switch that false does not reach, where it is not off by itself."""
+    if flag.type == "bool" and node.value is False and "_" in key and flag.has_no_form and flag.default is not False:
+        kebab = key.replace("_", "-")
+        message = f"vLLM drops {key}: false, because --no-{key} is no option of its parser; {kebab}: false is"
+        yield Remark("boolean-has-no-effect", place, message, kebab)
+
+
+def _rewritten(flag: Flag, key: str, node: Scalar, place: Place) -> Iterator[Remark]:
+    """A number that YAML 1.1 reads as another one."""
+    value = node.value
+    if isinstance(value, bool) or not isinstance(value, int | float) or node.style:
+        return
+    plainly = node.text.replace("_", "").lstrip("+")
+    as_text = flag.type not in ("int", "float") and str(value) != node.text
+    if as_text or (isinstance(value, int) and plainly != str(value)):
+        message = f"YAML reads {key}: {node.text} as {value}, and that is what vLLM gets"
+        yield Remark("yaml-rewrites-number", place, message, f'"{node.text}"', node.span)
 
 
 def _value(flag: Flag, key: str, node: Node | None) -> Known | Unknown | Invalid | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from vram_engine.deployment import Deployment, Known, MapSite, Remark, Scalar, Setting
+from vram_engine.deployment import Deployment, Known, MapSite, Remark, Scalar, Setting, Site
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.flag_map import FlagMap, read_flag_map
 from vram_engine.dialects.spelling import closest
-from vram_engine.syntax.nodes import Document, Node, resolve
+from vram_engine.syntax.nodes import Document, Node, Tree, resolve
 from vram_engine.syntax.nodes import Mapping as MappingNode
 from vram_engine.syntax.nodes import Scalar as ScalarNode
 from vram_engine.syntax.plain import Plain, TooLargeError, plain
@@ -71,8 +71,8 @@ WRITTEN_AS = {"float16": "fp16", "bfloat16": "bf16", "float32": "fp32", "fp8_e4m
 _SAYS_NOTHING = {("gpu", "auto"), ("quantization", "none"), ("interconnect", "unknown")}
 
 
-def _claims(document: Document) -> bool:
-    root = resolve(document.root)
+def _claims(tree: Tree, number: int) -> bool:
+    root = resolve(tree.documents[number].root)
     if not isinstance(root, MappingNode) or root.entry("profile_version") is None:
         return False
     version = root.get("profile_version")
@@ -89,7 +89,8 @@ def _suits(document: Document) -> bool:
     )
 
 
-def _read(document: Document, number: int) -> tuple[Deployment, ...]:
+def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
+    document = tree.documents[number]
     try:
         values = plain(document.root)
     except TooLargeError:
@@ -98,7 +99,7 @@ def _read(document: Document, number: int) -> tuple[Deployment, ...]:
     given.setdefault("profile_version", 1)
     remarks = _validate(document.root, given, number)
     settings: dict[str, tuple[Setting, ...]] = {}
-    sites: dict[str, MapSite] = {}
+    sites: dict[str, Site | None] = {}
     for name, paths in PATHS.items():
         occurrences = tuple(_occurrences(document.root, given, name, paths, number))
         if occurrences:

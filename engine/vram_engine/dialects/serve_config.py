@@ -6,15 +6,15 @@ from vram_engine.deployment import Deployment
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.flag_map import flag_of_key, read_flag_map
 from vram_engine.facts.flags import Ambiguous, Flag, suggest_flags
-from vram_engine.syntax.nodes import Document, Entry, Mapping, Scalar, resolve
+from vram_engine.syntax.nodes import Document, Entry, Mapping, Scalar, Tree, resolve
 
 # With this many flags that only vLLM has, one misspelt neighbour is a misspelling and not another program's key.
 _ENOUGH_TO_FORGIVE = 3
 
 
-def _claims(document: Document) -> bool:
+def _claims(tree: Tree, number: int) -> bool:
     """A flat map in which every key is a flag of vLLM and enough of them are flags of nothing else."""
-    root = resolve(document.root)
+    root = resolve(tree.documents[number].root)
     if not isinstance(root, Mapping) or not root.entries or not _is_model(root):
         return False
     strange: list[str] = []
@@ -58,8 +58,8 @@ def _is_near_miss(key: str) -> bool:
     return bool(suggest_flags(key.replace("_", "-")))
 
 
-def _read(document: Document, number: int) -> tuple[Deployment, ...]:
-    flags = read_flag_map(document.root, number, ())
+def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
+    flags = read_flag_map(tree.documents[number].root, number, ())
     model = flags.settings.get("model")
     name = str(getattr(model[-1].value, "value", "")) if model else ""
     return (Deployment("serve-config", name or "vllm serve", number, flags.settings, flags.sites, flags.remarks),)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vram_engine.facts.dtypes import canonical
-from vram_engine.model.built import Built, Request
-from vram_engine.model.caches import LayerCache, cache_layers
+from vram_engine.model.built import Request
+from vram_engine.model.caches import cache_layers
 from vram_engine.model.config import Config, ConfigError, readable
 from vram_engine.model.length import default_max_model_len, derived_max_model_len, stated_length
 from vram_engine.model.parameters import parameter_count
-from vram_engine.model.registry import BUILDERS, architecture_of, pools
+from vram_engine.model.registry import architecture_of, builder_of, pools
 from vram_engine.model.rotary import rope_scalings
 from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.model.stored import checkpoint_quantization
@@ -32,13 +32,14 @@ def from_config(
     """
     whole = Config(config)
     architecture = architecture_of(whole)
-    if architecture not in BUILDERS:
+    builder = builder_of(architecture)
+    if builder is None:
         return Unavailable(f"the architecture {architecture[:60]} is not derived")
     is_pooling = pooling or pools(architecture)
     quantization = checkpoint_quantization(whole, quant_config)
     if isinstance(quantization, Unavailable):
         return quantization
-    built = BUILDERS[architecture](Request(whole, is_pooling))
+    built = builder(Request(whole, is_pooling))
     caches = cache_layers(whole)
     if isinstance(caches, Unavailable):
         return caches

@@ -1,7 +1,7 @@
 """Which caches the layers of a model keep, read from its ``config.json`` by architecture class.
 
 The table mirrors vLLM's registry (vllm/model_executor/models/registry.py): each class is told by how its attention
-reads the config, never by the name of a model. What is not listed has not been derived.
+reads the config, never by the name of a model. What is not listed has not been derived. A table, hence its length.
 """
 
 from __future__ import annotations
@@ -16,12 +16,9 @@ from vram_engine.model.caches_attention import (
     all_or_none,
     alternating,
     block_configs,
-    chatglm_heads,
     cohere2_moe_types,
-    derived_heads,
     encoder_decoder,
     encoder_only,
-    every_head,
     every_nth_full,
     every_nth_full_from_first,
     exaone_moe,
@@ -30,10 +27,7 @@ from vram_engine.model.caches_attention import (
     interleaved,
     llama4,
     mimo_v2,
-    multi_query_heads,
-    nested_kv_heads,
     no_window,
-    one_kv_head,
     shared_tail,
     stated_types,
     step3p5,
@@ -41,6 +35,14 @@ from vram_engine.model.caches_attention import (
     two_sided_window,
     uniform,
     wider_window,
+)
+from vram_engine.model.caches_heads import (
+    chatglm_heads,
+    derived_heads,
+    every_head,
+    multi_query_heads,
+    nested_kv_heads,
+    one_kv_head,
 )
 from vram_engine.model.caches_kinds import (
     MLA,
@@ -170,6 +172,7 @@ _DECODERS: Mapping[Builder, tuple[str, ...]] = {
         "SolarForCausalLM",
         "Starcoder2ForCausalLM",
         "TeleChat3ForCausalLM",
+        "TeleFLMForCausalLM",
     ),
     DERIVED: (
         "AquilaForCausalLM",
@@ -201,7 +204,13 @@ _DECODERS: Mapping[Builder, tuple[str, ...]] = {
     uniform(chatglm_heads): ("ChatGLMModel", "ChatGLMForConditionalGeneration"),
     uniform(nested_kv_heads): ("DbrxForCausalLM", "MPTForCausalLM", "MptForCausalLM"),
     uniform(one_kv_head): ("Step3TextForCausalLM",),
-    QWEN_DERIVED: ("Qwen2ForCausalLM", "Qwen2Model"),
+    QWEN_DERIVED: (
+        "MiMoForCausalLM",
+        "Qwen2ForCausalLM",
+        "Qwen2ForProcessRewardModel",
+        "Qwen2ForRewardModel",
+        "Qwen2Model",
+    ),
     all_or_none(stated_types, derived_heads, switched_window): ("Qwen2MoeForCausalLM",),
     QWEN: ("Qwen3ForCausalLM", "Qwen3Model"),
     all_or_none(stated_types, span=switched_window): ("Qwen3MoeForCausalLM",),
@@ -339,7 +348,10 @@ _WRAPPERS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("thinker_config.text_config", "Qwen3ForCausalLM"): ("Qwen3ASRForConditionalGeneration",),
     ("", "LlamaForCausalLM"): ("Phi3VForCausalLM", "Phi4MMForCausalLM"),
     ("", "Qwen2ForCausalLM"): ("DotsOCRForCausalLM",),
-    ("", "Ernie4_5ForCausalLM"): ("PaddleOCRVLForConditionalGeneration", "Ernie4_5_VLMoeForConditionalGeneration"),
+    ("text_config", "Ernie4_5ForCausalLM"): (
+        "PaddleOCRVLForConditionalGeneration",
+        "Ernie4_5_VLMoeForConditionalGeneration",
+    ),
 }
 
 WRAPPERS: Mapping[str, tuple[str, str]] = MappingProxyType(

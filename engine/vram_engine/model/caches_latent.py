@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from vram_engine.model.caches_attention import (
     attention_caches,
+)
+from vram_engine.model.caches_heads import (
     attention_heads,
     derived_heads,
     latent_as_heads,

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from vram_engine.model.caches_attention import (
     FULL,
     Builder,
-    Heads,
     attention_caches,
+    stated_types,
+    window,
+)
+from vram_engine.model.caches_heads import (
+    Heads,
     attention_heads,
     layer_count,
     stated_heads,
-    stated_types,
-    window,
 )
 from vram_engine.model.caches_kinds import (
     FullAttention,

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vram_engine.model.config import Config
+from vram_engine.model.config import LARGEST_INTEGER, Config, ConfigError
 from vram_engine.model.layers import (
-    column,
     EVERYWHERE,
     ends,
     gated_mlp,
+    layers_by_kind,
+    merged,
     norm,
     plain,
     plain_mlp,
     qkv,
     replicated,
     row,
-    word_embedding,
 )
 from vram_engine.model.moe import Router, router
 from vram_engine.model.rotary import rotary
 from vram_engine.model.shapes import Shape, read_shape
-from vram_engine.model.spec import Attention, Block, Experts, Module, RoutedExperts, Rotary
+from vram_engine.model.spec import Attention, Block, Experts, Linear, Module, Part, Rotary, RoutedExperts
 
 
 def fused(name: str) -> tuple[str, str, str]:
@@ -204,14 +204,8 @@ def chatglm(config: Config) -> tuple[Shape, tuple[Block, ...]]:
         ),
         row("self_attention.dense", "attention", hidden, shape.attention_width, bias=bias),
         Attention(shape.kv_heads),
-        *(
-            replace(module, name=name)
-            for module, name in zip(
-                gated_mlp("mlp", hidden, shape.width, bias=bias),
-                ("mlp.dense_h_to_4h", "mlp.dense_4h_to_h"),
-                strict=True,
-            )
-        ),
+        merged("mlp.dense_h_to_4h", "dense_mlp", (("dense_h_to_4h", shape.width),) * 2, hidden, bias=bias),
+        row("mlp.dense_4h_to_h", "dense_mlp", hidden, shape.width, bias=bias),
         norm("input_layernorm", hidden, bias=norm_bias),
         norm("post_attention_layernorm", hidden, bias=norm_bias),
         Rotary(shape.length, shape.head_dim // 2),
@@ -279,4 +273,118 @@ def dbrx(config: Config) -> tuple[Shape, tuple[Block, ...], Experts]:
             ),
         ),
         experts,
+    )
+
+
+def gpt_bigcode(config: Config) -> tuple[Shape, tuple[Block, ...]]:
+    """GPT-BigCode: one KV head, and an MLP that the transformers backend keeps on every rank."""
+    shape = read_shape(config)
+    if config.flag("multi_query", default=True):
+        shape = replace(shape, kv_heads=1)
+    hidden = shape.hidden
+    layer: tuple[Module, ...] = (
+        qkv("attn.c_attn", hidden, shape.heads, shape.kv_heads, shape.head_dim, bias=True, parts=fused("c_attn")),
+        row("attn.c_proj", "attention", hidden, hidden, bias=True),
+        Attention(shape.kv_heads),
+        replicated("mlp.c_fc", "dense_mlp", shape.width, hidden, bias=True),
+        replicated("mlp.c_proj", "dense_mlp", hidden, shape.width, bias=True),
+        norm("ln_1", hidden, bias=True),
+        norm("ln_2", hidden, bias=True),
+    )
+    return shape, (
+        Block("model.h.{}.", layer, layers=shape.every_layer),
+        Block("model.", (plain("wpe", "embedding", shape.length * hidden),), "every"),
+        *ends(
+            "model.",
+            shape.vocab,
+            hidden,
+            tied=shape.tied,
+            final=(norm("ln_f", hidden, bias=True),),
+            embedding="wte",
+        ),
+    )
+
+
+def deci_lm(config: Config) -> tuple[Shape, tuple[Block, ...]]:
+    """Models cut out of Llama layer by layer, whose layers may lack attention or MLP (nemotron_nas.py)."""
+    shape = replace(read_shape(config), kv_heads=config.integer("num_attention_heads"))
+    sections = config.sequence("block_configs")
+    if len(sections) != shape.layers:
+        raise ConfigError(
+            f"config.json: {config.path}block_configs does not describe each of the {shape.layers} layers"
+        )
+    kinds = [deci_kind(config, shape, section) for section in sections]
+
+    def modules(kind: tuple[int, int]) -> tuple[Module, ...]:
+        kv_heads, width = kind
+        attention = deci_attention(config, shape, kv_heads) if kv_heads else ()
+        mlp = gated_mlp("mlp", shape.hidden, width, bias=config.flag("mlp_bias")) if width else ()
+        return (*attention, *mlp, *((norm("post_attention_layernorm", shape.hidden),) if width else ()))
+
+    return replace(shape, kv_heads=max((kv_heads for kv_heads, _ in kinds), default=0)), (
+        *layers_by_kind("model.layers.{}.", shape.layers, lambda layer: kinds[layer], modules),
+        *ends("model.", shape.vocab, shape.hidden, tied=shape.tied, final=(norm("norm", shape.hidden),)),
+    )
+
+
+def deci_attention(config: Config, shape: Shape, kv_heads: int) -> tuple[Module, ...]:
+    """Llama's attention with so many KV heads."""
+    bias = config.flag("attention_bias", "bias")
+    return (
+        qkv("self_attn.qkv_proj", shape.hidden, shape.heads, kv_heads, shape.head_dim, bias=bias),
+        row("self_attn.o_proj", "attention", shape.hidden, shape.attention_width, bias=bias),
+        Attention(kv_heads),
+        norm("input_layernorm", shape.hidden),
+        rotary(config, shape.head_dim, shape.length),
+    )
+
+
+def deci_kind(config: Config, shape: Shape, section: object) -> tuple[int, int]:
+    """KV heads and MLP width of one layer; 0 where it has none."""
+    if not isinstance(section, dict):
+        raise ConfigError(f"config.json: {config.path}block_configs holds something that is no layer")
+    layer = Config(section, f"{config.path}block_configs.")
+    attention, ffn = layer.section("attention"), layer.section("ffn")
+    group = 0 if attention.flag("no_op") else attention.integer("n_heads_in_group")
+    if attention.flag("replace_with_linear") or ffn.flag("replace_with_linear"):
+        raise ConfigError("layers whose attention or MLP is one matrix are not derived")
+    kv_heads = shape.heads // group if group else 0
+    return kv_heads, 0 if ffn.flag("no_op") else deci_width(ffn, shape.hidden)
+
+
+def deci_width(ffn: Config, hidden: int) -> int:
+    """The MLP's width, from a factor of two thirds of the hidden size rounded up to a multiple of 256."""
+    if not ffn.has("ffn_mult"):
+        return ffn.integer("intermediate_size")
+    width = int(2 * ffn.number("ffn_mult") * hidden / 3)
+    if not 0 <= width <= LARGEST_INTEGER:
+        raise ConfigError(f"config.json: {ffn.path}ffn_mult is out of range")
+    return -(-width // 256) * 256
+
+
+def minicpm3(config: Config) -> tuple[Shape, tuple[Block, ...]]:
+    """MiniCPM 3: compressed queries and keys as in DeepSeek, but a plain KV cache (minicpm3.py)."""
+    shape = read_shape(config)
+    hidden, heads = shape.hidden, shape.heads
+    q_rank, kv_rank = config.integer("q_lora_rank"), config.integer("kv_lora_rank")
+    nope, rope = config.integer("qk_nope_head_dim"), config.integer("qk_rope_head_dim")
+    value = config.integer("v_head_dim", default=hidden // max(1, heads))
+    prefix = "self_attn."
+    layer: tuple[Module, ...] = (
+        replicated(f"{prefix}q_a_proj", "attention", q_rank, hidden),
+        norm(f"{prefix}q_a_layernorm", q_rank, kind="attention"),
+        Linear(f"{prefix}q_b_proj", "attention", (Part("", heads, nope + rope),), q_rank),
+        replicated(f"{prefix}kv_a_proj_with_mqa", "attention", kv_rank + rope, hidden),
+        norm(f"{prefix}kv_a_layernorm", kv_rank, kind="attention"),
+        Linear(f"{prefix}kv_b_proj", "attention", (Part("", heads, nope + value),), kv_rank),
+        row(f"{prefix}o_proj", "attention", hidden, heads * value),
+        Attention(heads),
+        *gated_mlp("mlp", hidden, shape.width),
+        norm("input_layernorm", hidden),
+        norm("post_attention_layernorm", hidden),
+        rotary(config, rope, shape.length),
+    )
+    return shape, (
+        Block("model.layers.{}.", layer, layers=shape.every_layer),
+        *ends("model.", shape.vocab, hidden, tied=shape.tied, final=(norm("norm", hidden),), places=EVERYWHERE),
     )

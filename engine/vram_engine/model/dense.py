@@ -8,12 +8,11 @@ from typing import Literal
 
 from vram_engine.model.config import Config
 from vram_engine.model.layers import (
-    column,
     EVERYWHERE,
     STAGED,
     Places,
+    column,
     ends,
-    gated_mlp,
     merged,
     norm,
     plain,
@@ -53,10 +52,11 @@ class Names:
 class Traits:
     """How one dense architecture differs from Llama.
 
-    ``norms`` counts the norms of a layer over the hidden size. ``places`` are the pipeline stages of its
-    tables and final norm. ``derived_head_dim`` ignores a head_dim of the config. ``sinks`` are one value
-    per head, ``gate`` is the name of a matrix that gates the attention's output. ``rope`` says which layers have a
-    rotary table, of ``rope_dtype`` and for the length under ``length_keys``; one for images and video is
+    ``norms`` counts the norms of a layer over the hidden size, ``more_norms`` is a config key that adds two; a model
+    without any has none at its end either. ``activation`` counts parameters of the activation. ``places`` are the
+    pipeline stages of its tables and final norm. ``derived_head_dim`` ignores a head_dim of the config. ``sinks`` are
+    one value per head, ``gate`` is the name of a matrix that gates the attention's output. ``rope`` says which layers
+    have a rotary table, of ``rope_dtype`` and for the length under ``length_keys``; one for images and video is
     ``mrope_factor`` times longer.
     """
 
@@ -65,6 +65,8 @@ class Traits:
     mlp_bias: Bias = False
     head_norms: HeadNorms = "none"
     norms: int = 2
+    more_norms: str = ""
+    activation: int = 0
     norm_bias: bool = False
     gated: bool = True
     places: Places = STAGED
@@ -136,7 +138,61 @@ TRAITS: Mapping[str, Traits] = {
     "exaone4": replace(LLAMA, head_norms="head"),
     "glm4": Traits(qkv_bias=("attention_bias",), norms=4, names=replace(LLAMA_NAMES, up_parts=("gate_up_proj",) * 2)),
     "minicpm": Traits(places=EVERYWHERE, derived_head_dim=True),
+    "ernie45": replace(LLAMA, out_bias=False),
+    "hyperclovax": replace(LLAMA, more_norms="use_post_norm"),
+    "apertus": replace(LLAMA, head_norms="head", gated=False, activation=2, names=replace(LLAMA_NAMES, up="up_proj")),
     "olmo2": Traits(qkv_bias=("attention_bias",), out_bias=("attention_bias",), head_norms="projection", rope="none"),
+    # Classes of transformers that vLLM runs through its transformers backend: rotary tables are not kept.
+    "arcee": replace(LLAMA, gated=False, rope="none", names=replace(LLAMA_NAMES, up="up_proj")),
+    "cwm": replace(LLAMA, rope="none"),
+    "glm": Traits(
+        qkv_bias=("attention_bias",), rope="none", names=replace(LLAMA_NAMES, up_parts=("gate_up_proj",) * 2)
+    ),
+    "gpt_neox": Traits(
+        qkv_bias=("attention_bias",),
+        out_bias=("attention_bias",),
+        mlp_bias=True,
+        norm_bias=True,
+        gated=False,
+        rope="none",
+        names=Names(
+            embedding="embed_in",
+            final="final_layer_norm",
+            attention="attention",
+            qkv="query_key_value",
+            out="dense",
+            qkv_parts=("query_key_value",) * 3,
+            up="dense_h_to_4h",
+            down="dense_4h_to_h",
+        ),
+    ),
+    "hunyuan": Traits(qkv_bias=("attention_bias",), out_bias=("attention_bias",), head_norms="head", rope="none"),
+    "jais2": replace(LLAMA, norm_bias=True, gated=False, rope="none", names=replace(LLAMA_NAMES, up="up_proj")),
+    "olmo": replace(LLAMA, norms=0, rope="none"),
+    "phi": Traits(
+        qkv_bias=True,
+        out_bias=True,
+        mlp_bias=True,
+        norms=1,
+        norm_bias=True,
+        gated=False,
+        rope="none",
+        names=Names(final="final_layernorm", out="dense", up="fc1", down="fc2"),
+    ),
+    "seed_oss": Traits(
+        qkv_bias=("attention_bias",), out_bias=("attention_out_bias",), mlp_bias=("mlp_bias",), rope="none"
+    ),
+    "smollm3": replace(LLAMA, rope="none"),
+    "starcoder2": Traits(
+        qkv_bias=("use_bias",),
+        out_bias=("use_bias",),
+        mlp_bias=("use_bias",),
+        norm_bias=True,
+        gated=False,
+        rope="none",
+        names=Names(up="c_fc", down="c_proj"),
+    ),
+    "vaultgemma": Traits(rope="none"),
 }
 
 
@@ -156,7 +212,7 @@ def around(shape: Shape, traits: Traits, *, pooling: bool) -> tuple[Block, ...]:
         shape.vocab,
         shape.hidden,
         tied=shape.tied or not traits.head,
-        final=(norm(names.final, shape.hidden, bias=traits.norm_bias),),
+        final=(norm(names.final, shape.hidden, bias=traits.norm_bias),) if traits.norms else (),
         embedding=names.embedding,
         head=names.head,
         head_bias=traits.head_bias,
@@ -173,9 +229,10 @@ def dense_shape(config: Config, traits: Traits) -> Shape:
 
 def layer(config: Config, shape: Shape, traits: Traits) -> tuple[Module, ...]:
     """The modules of one decoder layer."""
-    names = traits.names
-    norms = tuple(norm(f"norm_{number}", shape.hidden, bias=traits.norm_bias) for number in range(traits.norms))
-    return (*attention(config, shape, traits), *mlp(config, shape, traits, names), *norms)
+    count = traits.norms + (2 if traits.more_norms and config.flag(traits.more_norms, default=True) else 0)
+    norms = tuple(norm(f"norm_{number}", shape.hidden, bias=traits.norm_bias) for number in range(count))
+    activation = (plain("mlp.act_fn", "dense_mlp", traits.activation),) if traits.activation else ()
+    return (*attention(config, shape, traits), *mlp(config, shape, traits, traits.names), *activation, *norms)
 
 
 def attention(config: Config, shape: Shape, traits: Traits) -> tuple[Module, ...]:

@@ -132,6 +132,8 @@ def per_layer_tables(config: Config, shape: Shape, prefix: str) -> tuple[Block, 
 def gemma3n(config: Config) -> tuple[Shape, tuple[Block, ...]]:
     """Gemma 3n's language model (gemma3n.py)."""
     widths = config.integers("intermediate_size")
+    if not widths:
+        raise ConfigError(f"config.json gives no {config.path}intermediate_size")
     shape = read_shape(Config(dict(config.data) | {"intermediate_size": max(widths)}, config.path, config.implied_type))
     if len(widths) not in {1, shape.layers}:
         raise ConfigError(f"config.json: {config.path}intermediate_size does not name each of the layers")
@@ -198,7 +200,7 @@ def gemma4(config: Config) -> tuple[Shape, tuple[Block, ...]]:
             *four_norms(shape.hidden),
             *gemma4_experts(config, shape.hidden),
             *per_layer_inputs(config.integer("hidden_size_per_layer_input", default=0), shape.hidden),
-            gemma4_table(config, own, layer_type),
+            gemma4_table(own, layer_type),
         )
 
     return shape, (
@@ -225,7 +227,7 @@ def gemma4_heads(config: Config, shape: Shape, layer_type: str) -> Shape:
     )
 
 
-def gemma4_table(config: Config, shape: Shape, layer_type: str) -> Rotary:
+def gemma4_table(shape: Shape, layer_type: str) -> Rotary:
     """A table of the whole head, also where only part of it is turned (``proportional`` rope)."""
     return Rotary(shape.length, shape.head_dim, identity=layer_type)
 

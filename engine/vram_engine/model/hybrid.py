@@ -37,7 +37,7 @@ from vram_engine.model.moe import (
 )
 from vram_engine.model.rotary import rotary
 from vram_engine.model.shapes import Shape, read_shape
-from vram_engine.model.spec import Attention, Block, Linear, Module, Part, RoutedExperts
+from vram_engine.model.spec import Attention, Block, Linear, Module, RoutedExperts
 
 ATTENTION_WORDS = frozenset({"attention", "full_attention", "*", "hybrid"})
 
@@ -63,7 +63,9 @@ def final_norm(shape: Shape, name: str = "norm") -> tuple[Module, ...]:
     return (norm(name, shape.hidden),)
 
 
-def plain_attention(shape: Shape, *, prefix: str = "self_attn", out: str = "o_proj", bias: bool = False) -> tuple[Module, ...]:
+def plain_attention(
+    shape: Shape, *, prefix: str = "self_attn", out: str = "o_proj", bias: bool = False
+) -> tuple[Module, ...]:
     """Queries, keys, values and output without norms or positions."""
     return (
         qkv(f"{prefix}.qkv_proj", shape.hidden, shape.heads, shape.kv_heads, shape.head_dim, bias=bias),
@@ -88,9 +90,7 @@ def falcon_h1(config: Config) -> tuple[Shape, tuple[Block, ...]]:
     )
     return shape, (
         Block("model.layers.{}.", layer, layers=shape.every_layer),
-        *ends(
-            "model.", shape.vocab, shape.hidden, tied=shape.tied, final=final_norm(shape, "final_layernorm")
-        ),
+        *ends("model.", shape.vocab, shape.hidden, tied=shape.tied, final=final_norm(shape, "final_layernorm")),
     )
 
 
@@ -128,9 +128,7 @@ def granite_hybrid(config: Config) -> tuple[Shape, tuple[Block, ...]]:
 
     return shape, (
         *layers_by_kind("model.layers.{}.", shape.layers, lambda layer: kinds[layer], modules),
-        *ends(
-            "model.", shape.vocab, shape.hidden, tied=shape.tied, final=final_norm(shape), places=EVERYWHERE
-        ),
+        *ends("model.", shape.vocab, shape.hidden, tied=shape.tied, final=final_norm(shape), places=EVERYWHERE),
     )
 
 
@@ -202,9 +200,7 @@ def nemotron_h(config: Config) -> tuple[Shape, tuple[Block, ...]]:
 
     return base, (
         *layers_by_kind("model.layers.{}.", len(pattern), kind, modules),
-        *ends(
-            "model.", base.vocab, base.hidden, tied=False, final=final_norm(base, "norm_f"), places=EVERYWHERE
-        ),
+        *ends("model.", base.vocab, base.hidden, tied=False, final=final_norm(base, "norm_f"), places=EVERYWHERE),
     )
 
 
@@ -315,7 +311,12 @@ def zamba2(config: Config) -> tuple[Shape, tuple[Block, ...]]:
         Block("model.layers.{}.", (hybrid,), layers=hybrids),
         Block("model.", zamba2_shared(config, shape, blocks, len(hybrids)), "every"),
         *ends(
-            "model.", shape.vocab, shape.hidden, tied=True, final=final_norm(shape, "final_layernorm"), places=EVERYWHERE
+            "model.",
+            shape.vocab,
+            shape.hidden,
+            tied=True,
+            final=final_norm(shape, "final_layernorm"),
+            places=EVERYWHERE,
         ),
     )
 
@@ -393,10 +394,14 @@ def jamba(config: Config) -> tuple[Shape, tuple[Block, ...]]:
             if sparse
             else gated_mlp("feed_forward", shape.hidden, shape.width)
         )
-        return (*(plain_attention(shape) if attends else mixer), *block, *two_norms(shape))
+        # Jamba hands no quantization to its attention operator: there are no cache scales beside it.
+        attention = tuple(module for module in plain_attention(shape) if not isinstance(module, Attention))
+        return (*(attention if attends else mixer), *block, *two_norms(shape))
 
     def kind(layer: int) -> tuple[bool, bool]:
-        return _periodic(config, "attn_layer", layer, 8, 4), count > 1 and _periodic(config, "expert_layer", layer, 2, 1)
+        return _periodic(config, "attn_layer", layer, 8, 4), count > 1 and _periodic(
+            config, "expert_layer", layer, 2, 1
+        )
 
     return shape, (
         *layers_by_kind("model.layers.{}.", shape.layers, kind, modules),
@@ -490,7 +495,10 @@ def pure_blocks(shape: Shape, layer: tuple[Module, ...]) -> tuple[Block, ...]:
 
 
 LFM2_MOE = MoeTraits(
-    Traits(), block="feed_forward", router=Router(correction=("use_expert_bias",), quantized=True), parts=("w1", "w3", "w2")
+    Traits(),
+    block="feed_forward",
+    router=Router(correction=("use_expert_bias",), quantized=True),
+    parts=("w1", "w3", "w2"),
 )
 
 
@@ -584,12 +592,8 @@ def qwen_hybrid(
 
     def modules(kind: tuple[bool, bool]) -> tuple[Module, ...]:
         attends, sparse = kind
-        mixer = (
-            gated_attention(config, shape) if attends else delta_net(config, shape.hidden, interleaved=interleaved)
-        )
-        block = (
-            expert_block(config, shape, QWEN_NEXT_MOE) if sparse else gated_mlp("mlp", shape.hidden, shape.width)
-        )
+        mixer = gated_attention(config, shape) if attends else delta_net(config, shape.hidden, interleaved=interleaved)
+        block = expert_block(config, shape, QWEN_NEXT_MOE) if sparse else gated_mlp("mlp", shape.hidden, shape.width)
         return (*mixer, *block, *two_norms(shape))
 
     def kind(layer: int) -> tuple[bool, bool]:
@@ -650,9 +654,7 @@ def olmo_hybrid(config: Config) -> tuple[Shape, tuple[Block, ...]]:
 
     return shape, (
         *layers_by_kind("model.layers.{}.", shape.layers, lambda layer: kinds[layer], modules),
-        *ends(
-            "model.", shape.vocab, shape.hidden, tied=shape.tied, final=final_norm(shape), places=EVERYWHERE
-        ),
+        *ends("model.", shape.vocab, shape.hidden, tied=shape.tied, final=final_norm(shape), places=EVERYWHERE),
     )
 
 
@@ -678,9 +680,7 @@ def kimi_linear(config: Config) -> tuple[Shape, tuple[Block, ...]]:
     def modules(kind: tuple[bool, bool]) -> tuple[Module, ...]:
         is_linear, sparse = kind
         mixer = kimi_delta(config, shape.hidden) if is_linear else mla_projections(read_latent(config), shape)
-        block = (
-            kimi_experts(config, shape) if sparse else gated_mlp("mlp", shape.hidden, shape.width)
-        )
+        block = kimi_experts(config, shape) if sparse else gated_mlp("mlp", shape.hidden, shape.width)
         return (*mixer, *block, *two_norms(shape))
 
     def kind(layer: int) -> tuple[bool, bool]:

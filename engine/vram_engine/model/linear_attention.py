@@ -59,7 +59,10 @@ def delta_net(config: Config, hidden: int, *, interleaved: bool) -> tuple[Module
 def olmo_delta_net(config: Config, hidden: int) -> tuple[Module, ...]:
     """OLMo's gated delta net (olmo_gdn_linear_attn.py)."""
     shape = read_delta(config, hidden)
-    keys, values = Part("q_proj", shape.key_heads, shape.key_width), Part("v_proj", shape.value_heads, shape.value_width)
+    keys, values = (
+        Part("q_proj", shape.key_heads, shape.key_width),
+        Part("v_proj", shape.value_heads, shape.value_width),
+    )
     heads = (Part("", shape.value_heads),)
     prefix = "linear_attn."
     parts = (keys, Part("k_proj", keys.units, keys.width), values, Part("g_proj", values.units, values.width))

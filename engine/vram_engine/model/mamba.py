@@ -33,7 +33,7 @@ def mamba2(name: str, shape: Mamba2Shape) -> tuple[Module, ...]:
     projected = (Part("gate", shape.inner), *convolved, Part("dt", shape.heads))
     per_head = (Part("", shape.heads),)
     modules: list[Module] = [
-        Linear(f"{name}.in_proj", "mamba", tuple(_unnamed(projected)), shape.hidden, bias=shape.bias),
+        Linear(f"{name}.in_proj", "mamba", tuple(_unnamed(projected)), shape.hidden, bias=shape.bias, merges=True),
         Parameter(f"{name}.conv1d", "mamba", convolved, shape.kernel + shape.conv_bias, True),
         row(f"{name}.out_proj", "mamba", shape.hidden, shape.inner, bias=shape.bias),
         Parameter(f"{name}.A", "mamba", per_head, 1, True, "float32"),
@@ -68,7 +68,12 @@ def mamba1(name: str, shape: Mamba1Shape) -> tuple[Module, ...]:
     inner = (Part("", shape.inner),)
     modules: list[Module] = [
         Linear(
-            f"{name}.in_proj", "mamba", (Part("", shape.inner), Part("", shape.inner)), shape.hidden, bias=shape.bias
+            f"{name}.in_proj",
+            "mamba",
+            (Part("", shape.inner), Part("", shape.inner)),
+            shape.hidden,
+            bias=shape.bias,
+            quantized=False,
         ),
         Parameter(f"{name}.conv1d", "mamba", inner, shape.kernel + shape.conv_bias, True),
         row(f"{name}.x_proj", "mamba", shape.rank + 2 * shape.state, shape.inner, quantized=False),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from vram_engine.model.config import Config
 from vram_engine.model.dense import Traits, attention
-from vram_engine.model.layers import column, ends, layers_by_kind, norm, plain, replicated, row
+from vram_engine.model.layers import ends, layers_by_kind, norm, plain, replicated, row
 from vram_engine.model.moe import (
     MoeTraits,
     Router,
@@ -63,7 +63,7 @@ def is_latent(config: Config) -> bool:
 
 
 def mla_decoder(config: Config, traits: MoeTraits, *, prefix: str = "", indexed: bool = False) -> tuple[Block, ...]:
-    """The blocks of a decoder with latent attention and experts; ``indexed`` layers choose the tokens they attend to."""
+    """The blocks of a decoder with latent attention and experts; ``indexed`` layers choose what they attend to."""
     shape = read_shape(config)
     traits = with_correction(config, traits)
 

@@ -239,6 +239,25 @@ MOE_TRAITS: Mapping[str, MoeTraits] = {
         shared_width=shared_by_count("num_shared_experts", width="intermediate_size"),
         is_sparse=by_mlp_types,
     ),
+    "hunyuan_moe": MoeTraits(
+        Traits(qkv_bias=("attention_bias",), out_bias=("attention_bias",), head_norms="head", rope="none"),
+        width=("intermediate_size",),
+        router=Router("gate.wg"),
+        shared="mlp.shared_mlp",
+        shared_width=shared_by_width("intermediate_size"),
+    ),
+    "hy_v3": MoeTraits(
+        Traits(head_norms="optional head", places=EVERYWHERE),
+        width=("expert_hidden_dim", "moe_intermediate_size"),
+        router=Router(dtype="float32", correction=True),
+        shared="mlp.shared_mlp",
+        shared_width=shared_by_count("num_shared_experts", width="expert_hidden_dim"),
+        is_sparse=after_first_dense,
+    ),
+    "flex_olmo": MoeTraits(
+        Traits(qkv_bias=("attention_bias",), out_bias=("attention_bias",), head_norms="projection", rope="none"),
+        width=("intermediate_size",),
+    ),
     "gpt_oss": MoeTraits(
         Traits(
             qkv_bias=True,

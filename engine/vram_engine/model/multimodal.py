@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from vram_engine.model.audio import gemma3n_audio, gemma4_audio, omni_audio_encoder, qwen2_audio_encoder
 from vram_engine.model.built import Builder, Built, Request
 from vram_engine.model.config import Config, ConfigError
-from vram_engine.model.layers import column, norm, replicated, row
+from vram_engine.model.layers import column, merged, norm, replicated, row
 from vram_engine.model.spec import Block
 from vram_engine.model.vision import (
     Blocks,
@@ -25,7 +26,9 @@ from vram_engine.model.vision import (
     qwen25_vision,
     siglip_vision,
 )
+from vram_engine.model.vision_glm import glm_vision
 
+Place = Callable[[str], str]
 Tower = Callable[[Config, Config], Blocks]
 Renames = tuple[tuple[str, str], ...]
 
@@ -54,6 +57,11 @@ GEMMA4_RENAMES: Renames = (
     ("lm_head.", "language_model.lm_head."),
     ("model", "language_model.model"),
 )
+OMNI_RENAMES: Renames = (
+    ("thinker.lm_head.", "language_model.lm_head."),
+    ("thinker.model.", "language_model.model."),
+    ("thinker.", ""),
+)
 KIMI_RENAMES: Renames = (("language_model.layers.", "language_model.model.layers."),)
 LLAMA4_RENAMES: Renames = (("model.", "language_model.model."),)
 
@@ -76,8 +84,24 @@ def language_section(config: Config) -> Config:
     return Config(dict(language.data) | {"tie_word_embeddings": tied[1]}, language.path, language.implied_type)
 
 
+def below_language_model(prefix: str) -> str:
+    """Where most models keep their language model."""
+    return f"language_model.{prefix}"
+
+
+def within_model(prefix: str) -> str:
+    """Where Idefics keeps its language model: beside the tower, with the output head outside."""
+    return prefix.replace("model.", "model.text_model.", 1)
+
+
 def multimodal(
-    tower: Tower, language: Builder | None, renames: Renames, *, languages: Mapping[str, Builder]
+    tower: Tower,
+    language: Builder | None,
+    renames: Renames,
+    *,
+    languages: Mapping[str, Builder],
+    place: Place = below_language_model,
+    pipeline: bool = True,
 ) -> Builder:
     """The builder of a model of a ``tower`` and a ``language`` model, which its own config names where it is None."""
 
@@ -86,8 +110,15 @@ def multimodal(
         section = language_section(config)
         below = (language or named_language(section, languages))(Request(section, request.pooling))
         blocks = tower(config, config.section(*VISION_SECTIONS))
-        under = tuple(replace(block, prefix=f"language_model.{block.prefix}") for block in below.blocks)
-        return replace(below, blocks=(*blocks, *under), language=section, tower=True, renames=renames)
+        under = tuple(replace(block, prefix=place(block.prefix)) for block in below.blocks)
+        return replace(
+            below,
+            blocks=(*blocks, *under),
+            language=section,
+            pipeline=below.pipeline and pipeline,
+            tower=True,
+            renames=renames,
+        )
 
     return build
 
@@ -207,6 +238,62 @@ def paligemma(config: Config, vision: Config) -> Blocks:
     )
 
 
+def cohere2_vision(config: Config, vision: Config) -> Blocks:
+    """Command A Vision: SigLIP, a pixel shuffle and a gated projection (cohere2_vision.py)."""
+    features = vision.integer("hidden_size") * config.integer("downsample_factor", default=2) ** 2
+    width = config.integer("alignment_intermediate_size", default=36864) // 2
+    return (
+        *siglip_vision(vision, vision.layers("num_hidden_layers"), post_norm=True),
+        loose(
+            "multi_modal_projector.",
+            replace(
+                merged("linear_1", "tower", (("linear_1", width), ("linear_1", width)), features, bias=True),
+                quantized=False,
+            ),
+            row("linear_2", "tower", text_hidden(config), width, bias=True, quantized=False),
+        ),
+    )
+
+
+def idefics3(config: Config, vision: Config) -> Blocks:
+    """Idefics 3 and SmolVLM: SigLIP and a pixel shuffle (idefics3.py)."""
+    features = vision.integer("hidden_size") * config.integer("scale_factor", default=2) ** 2
+    tower = siglip_vision(vision, vision.layers("num_hidden_layers"), post_norm=True, prefix="model.vision_model.")
+    return (
+        *tower,
+        loose("model.", replicated("connector.modality_projection.proj", "tower", text_hidden(config), features)),
+    )
+
+
+def glm4v(_: Config, vision: Config) -> Blocks:
+    """The tower of GLM-4.1V and GLM-4.5V."""
+    return glm_vision(vision)
+
+
+def qwen2_audio(config: Config, _: Config) -> Blocks:
+    """Qwen2-Audio: Whisper's encoder, on every rank, and one matrix (qwen2_audio.py)."""
+    audio = config.section("audio_config")
+    features = audio.integer("d_model")
+    projection = replicated("linear", "tower", text_hidden(config), features, bias=True, quantized=False)
+    return (*qwen2_audio_encoder(audio, "audio_tower."), loose("multi_modal_projector.", projection))
+
+
+def omni(config: Config, vision: Config) -> Blocks:
+    """Qwen2.5-Omni's thinker: it sees as Qwen2.5-VL does, and hears (qwen2_5_omni_thinker.py)."""
+    return (*omni_audio_encoder(config.section("audio_config"), "audio_tower."), *qwen25_vision(vision))
+
+
+def within(section: str, builder: Builder) -> Builder:
+    """The builder of a model whose config is a section of the whole; the whole says whether embeddings are tied."""
+
+    def build(request: Request) -> Built:
+        part, tied = request.config.section(section), request.config.raw("tie_word_embeddings")
+        data = dict(part.data) | {"tie_word_embeddings": tied[1] if tied else None}
+        return builder(replace(request, config=Config(data, part.path, part.implied_type)))
+
+    return build
+
+
 def internvl(config: Config, vision: Config) -> Blocks:
     """InternVL in its own format (internvl.py)."""
     layers = vision.layers("num_hidden_layers")
@@ -277,10 +364,11 @@ def kimi_tower(config: Config, vision: Config) -> Blocks:
 
 
 def gemma4_tower(config: Config, vision: Config) -> Blocks:
-    """Gemma 4's tower for images; models that hear as well are not derived."""
-    if config.has("audio_config"):
-        raise ConfigError("the audio tower of Gemma 4 is not derived")
-    return gemma4_vision(vision, text_hidden(config)) if config.has("vision_config") else ()
+    """Gemma 4's towers for images and sound, as far as the config has them."""
+    hidden = text_hidden(config)
+    seen = gemma4_vision(vision, hidden) if config.has("vision_config") else ()
+    heard = gemma4_audio(config.section("audio_config"), hidden) if config.has("audio_config") else ()
+    return (*seen, *heard)
 
 
 # The convolutional tower that Gemma 3n takes from timm has one size, whatever the config says (MobileNet-V5).
@@ -311,37 +399,3 @@ def gemma3n_embedder(prefix: str, section: Config, hidden: int) -> Block:
         held("norms", 2 * width),
         row("embedding_projection", "tower", hidden, width, quantized=False),
     )
-
-
-def gemma3n_audio(audio: Config) -> Blocks:
-    """Gemma 3n's conformer, on every rank (transformers' own model)."""
-    hidden = audio.integer("hidden_size")
-    heads = max(1, audio.integer("conf_num_attention_heads"))
-    kernel = audio.integer("conf_conv_kernel_size")
-    feed_forward = 8 * hidden * hidden + 2 * hidden
-    attention = 5 * hidden * hidden + hidden // heads + 2 * hidden
-    convolution = 3 * hidden * hidden + hidden * kernel + 2 * hidden
-    layer = held("layer", 2 * feed_forward + attention + convolution + hidden)
-    channels = audio.integers("sscp_conv_channel_size")
-    kernels = audio.sequence("sscp_conv_kernel_size")
-    strides = audio.sequence("sscp_conv_stride_size")
-    if len(channels) != 2 or not all(_is_pair(size) for size in (*kernels, *strides)) or len(kernels) != 2:
-        raise ConfigError(f"config.json: {audio.path}sscp_conv_channel_size is not understood")
-    areas = [size[0] * size[1] for size in kernels if isinstance(size, list | tuple)]
-    bins = audio.integer("input_feat_size")
-    for stride in strides:
-        assert isinstance(stride, list | tuple)
-        bins = -(-bins // max(1, stride[1]))
-    first = channels[0] * areas[0] + channels[0]
-    second = channels[1] * channels[0] * areas[1] + channels[1]
-    front = held("subsample_conv_projection", first + second + hidden * channels[1] * bins)
-    return (
-        Block("audio_tower.conformer.{}.", (layer,), "every", tuple(range(audio.layers("conf_num_hidden_layers")))),
-        loose("audio_tower.", front),
-    )
-
-
-def _is_pair(size: object) -> bool:
-    return isinstance(size, list | tuple) and len(size) == 2 and all(type(side) is int and 0 < side < 4096 for side in size)
-
-

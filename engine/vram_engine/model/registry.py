@@ -1,4 +1,4 @@
-"""Architecture names and the builder of each, as vLLM's own registry (vllm/model_executor/models/registry.py) has them."""
+"""Architecture names and the builder of each, as vLLM's registry has them (vllm/model_executor/models/registry.py)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,20 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from vram_engine.model.built import Builder, Built, Request
-from vram_engine.model.classic import bloom, chatglm, dbrx, falcon, gpt2, gpt_j, opt
+from vram_engine.model.classic import bloom, chatglm, dbrx, deci_lm, falcon, gpt2, gpt_bigcode, gpt_j, minicpm3, opt
 from vram_engine.model.config import Config, ConfigError
+from vram_engine.model.deepseek_v4 import deepseek_v4, v4_summary
 from vram_engine.model.dense import TRAITS, decoder, dense_shape
+from vram_engine.model.encoder import (
+    bert,
+    bert_classifier,
+    classifier,
+    modernbert,
+    modernbert_classifier,
+    reward,
+    roberta_classifier,
+    token_classifier,
+)
 from vram_engine.model.gemma import gemma3, gemma3n, gemma4, gemma4_summary
 from vram_engine.model.hybrid import (
     bamba,
@@ -25,22 +36,25 @@ from vram_engine.model.hybrid import (
     qwen_next,
     zamba2,
 )
-from vram_engine.model.interleaved import llama4, mimo_v2
+from vram_engine.model.interleaved import laguna, llama4, longcat, mimo_v2
 from vram_engine.model.mla import MLA_TRAITS, mla_decoder
 from vram_engine.model.moe import MOE_TRAITS, experts_shape, moe_decoder
-
 from vram_engine.model.multimodal import (
     GEMMA4_RENAMES,
     KIMI_RENAMES,
     LLAMA4_RENAMES,
     LLAVA_RENAMES,
+    OMNI_RENAMES,
     QWEN2_RENAMES,
     QWEN3_RENAMES,
     Renames,
     Tower,
+    cohere2_vision,
     gemma3_tower,
     gemma3n_tower,
     gemma4_tower,
+    glm4v,
+    idefics3,
     internvl,
     internvl_hf,
     kimi_tower,
@@ -50,13 +64,18 @@ from vram_engine.model.multimodal import (
     llava_onevision,
     mistral3,
     multimodal,
+    omni,
     paligemma,
+    qwen2_audio,
     qwen2_tower,
     qwen3_tower,
     qwen25_tower,
+    within,
+    within_model,
 )
 from vram_engine.model.shapes import Shape, read_shape
 from vram_engine.model.spec import Block, Experts
+from vram_engine.model.whisper import whisper
 
 
 def dense(name: str) -> Builder:
@@ -73,6 +92,7 @@ DENSE: Mapping[str, str] = {
     "LlamaForCausalLM": "llama",
     "LLaMAForCausalLM": "llama",
     "LlamaModel": "llama",
+    "LlamaBidirectionalModel": "llama",
     "MistralForCausalLM": "llama",
     "MistralModel": "llama",
     "Ministral3ForCausalLM": "llama",
@@ -93,6 +113,7 @@ DENSE: Mapping[str, str] = {
     "Gemma2ForCausalLM": "gemma2",
     "Gemma2Model": "gemma2",
     "GraniteForCausalLM": "granite",
+    "GraniteSWAForCausalLM": "granite",
     "CohereForCausalLM": "cohere",
     "Cohere2ForCausalLM": "cohere",
     "InternLM2ForCausalLM": "internlm2",
@@ -107,6 +128,23 @@ DENSE: Mapping[str, str] = {
     "MiniCPMForCausalLM": "minicpm",
     "Olmo2ForCausalLM": "olmo2",
     "Olmo3ForCausalLM": "olmo2",
+    "MiMoForCausalLM": "qwen2",
+    "TeleFLMForCausalLM": "llama",
+    "Ernie4_5ForCausalLM": "ernie45",
+    "HyperCLOVAXForCausalLM": "hyperclovax",
+    "ApertusForCausalLM": "apertus",
+    "ArceeForCausalLM": "arcee",
+    "CwmForCausalLM": "cwm",
+    "GlmForCausalLM": "glm",
+    "GPTNeoXForCausalLM": "gpt_neox",
+    "HunYuanDenseV1ForCausalLM": "hunyuan",
+    "Jais2ForCausalLM": "jais2",
+    "OlmoForCausalLM": "olmo",
+    "PhiForCausalLM": "phi",
+    "SeedOssForCausalLM": "seed_oss",
+    "SmolLM3ForCausalLM": "smollm3",
+    "Starcoder2ForCausalLM": "starcoder2",
+    "VaultGemmaForCausalLM": "vaultgemma",
 }
 
 
@@ -187,6 +225,15 @@ def gemma4_builder(request: Request) -> Built:
     return Built(shape, blocks, experts, renames=(("model.language_model.", "model."),))
 
 
+def longcat_builder(request: Request) -> Built:
+    """LongCat names the width of its experts in its own way."""
+    config = request.config
+    shape, blocks = longcat(config)
+    width = config.integer("expert_ffn_hidden_size")
+    per_token = config.integer("moe_topk", default=0)
+    return Built(shape, blocks, Experts(config.integer("n_routed_experts"), per_token, width, 0, shape.layers))
+
+
 MIXTURES: Mapping[str, str] = {
     "MixtralForCausalLM": "mixtral",
     "Qwen2MoeForCausalLM": "qwen2_moe",
@@ -197,6 +244,7 @@ MIXTURES: Mapping[str, str] = {
     "PhiMoEForCausalLM": "phimoe",
     "GraniteMoeForCausalLM": "granitemoe",
     "GraniteMoeSharedForCausalLM": "granitemoeshared",
+    "GraniteMoeSWAForCausalLM": "granitemoeshared",
     "Ernie4_5_MoeForCausalLM": "ernie45_moe",
     "BailingMoeForCausalLM": "bailing_moe",
     "BailingMoeV2ForCausalLM": "bailing_moe",
@@ -204,8 +252,18 @@ MIXTURES: Mapping[str, str] = {
     "ExaoneMoeForCausalLM": "exaone_moe",
     "ExaoneMoEForCausalLM": "exaone_moe",
     "Cohere2MoeForCausalLM": "cohere2_moe",
+    "FlexOlmoForCausalLM": "flex_olmo",
+    "HunYuanMoEV1ForCausalLM": "hunyuan_moe",
+    "HYV3ForCausalLM": "hy_v3",
     "GptOssForCausalLM": "gpt_oss",
 }
+
+
+def deepseek_v4_builder(request: Request) -> Built:
+    """DeepSeek-V4, whose checkpoints leave out the prefix of the model."""
+    shape, blocks = deepseek_v4(request.config)
+    return Built(shape, blocks, v4_summary(request.config, shape.layers))
+
 
 def qwen35_language(request: Request) -> Built:
     """The language model of the multimodal Qwen3.5."""
@@ -223,6 +281,14 @@ LLAVA_TOWERS: Mapping[str, Tower] = {
     "InternVLForConditionalGeneration": internvl_hf,
     "InternS1ForConditionalGeneration": internvl_hf,
     "InternVLChatModel": internvl,
+    "Cohere2VisionForConditionalGeneration": cohere2_vision,
+    "Qwen2AudioForConditionalGeneration": qwen2_audio,
+}
+
+# Models that keep their language model beside the tower and cannot be cut into stages.
+IDEFICS_TOWERS: Mapping[str, Tower] = {
+    "Idefics3ForConditionalGeneration": idefics3,
+    "SmolVLMForConditionalGeneration": idefics3,
 }
 
 TOWERS: Mapping[str, tuple[Tower, Builder, Renames]] = {
@@ -232,6 +298,9 @@ TOWERS: Mapping[str, tuple[Tower, Builder, Renames]] = {
     "Qwen3VLMoeForConditionalGeneration": (qwen3_tower, mixture("qwen3_vl_moe"), QWEN3_RENAMES),
     "Qwen3_5ForConditionalGeneration": (qwen3_tower, qwen35_language, QWEN3_RENAMES),
     "Qwen3_5MoeForConditionalGeneration": (qwen3_tower, qwen35_language, QWEN3_RENAMES),
+    "KimiVLForConditionalGeneration": (kimi_tower, latent("deepseek"), KIMI_RENAMES),
+    "Glm4vForConditionalGeneration": (glm4v, dense("glm4"), QWEN3_RENAMES),
+    "Glm4vMoeForConditionalGeneration": (glm4v, mixture("glm4_moe"), QWEN3_RENAMES),
     "Gemma3ForConditionalGeneration": (gemma3_tower, shaped(gemma3), LLAVA_RENAMES),
     "Gemma3nForConditionalGeneration": (gemma3n_tower, shaped(gemma3n, pipeline=False), LLAVA_RENAMES),
     "Gemma4ForConditionalGeneration": (gemma4_tower, gemma4_builder, GEMMA4_RENAMES),
@@ -252,6 +321,9 @@ TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
     }
     | {
         "GPT2LMHeadModel": shaped(gpt2),
+        "GPTBigCodeForCausalLM": shaped(gpt_bigcode),
+        "DeciLMForCausalLM": shaped(deci_lm),
+        "MiniCPM3ForCausalLM": shaped(minicpm3),
         "OPTForCausalLM": shaped(opt),
         "FalconForCausalLM": shaped(falcon),
         "RWForCausalLM": shaped(falcon),
@@ -280,8 +352,28 @@ TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "Gemma3TextModel": shaped(gemma3),
         "Gemma3nForCausalLM": shaped(gemma3n, pipeline=False),
         "Gemma4ForCausalLM": gemma4_builder,
+        "DeepseekV4ForCausalLM": deepseek_v4_builder,
+        "WhisperForConditionalGeneration": whisper,
+        "BertModel": bert,
+        "RobertaModel": bert,
+        "RobertaForMaskedLM": bert,
+        "XLMRobertaModel": bert,
+        "BertForSequenceClassification": bert_classifier,
+        "RobertaForSequenceClassification": roberta_classifier,
+        "XLMRobertaForSequenceClassification": roberta_classifier,
+        "BertForTokenClassification": token_classifier,
+        "RobertaForTokenClassification": token_classifier,
+        "XLMRobertaForTokenClassification": token_classifier,
+        "ModernBertModel": modernbert,
+        "ModernBertForSequenceClassification": modernbert_classifier,
+        "LlamaBidirectionalForSequenceClassification": classifier(dense("llama")),
+        "Qwen2ForRewardModel": reward(dense("qwen2"), 1),
+        "Qwen2ForProcessRewardModel": reward(dense("qwen2"), 2),
         "Llama4ForCausalLM": shaped(llama4),
         "MiMoV2FlashForCausalLM": shaped(mimo_v2),
+        "MiMoV2ForCausalLM": shaped(mimo_v2),
+        "LagunaForCausalLM": shaped(laguna),
+        "LongcatFlashForCausalLM": longcat_builder,
         "OlmoHybridForCausalLM": shaped(olmo_hybrid),
         "KimiLinearForCausalLM": shaped(kimi_linear),
     }
@@ -289,8 +381,14 @@ TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
 
 BUILDERS: Mapping[str, Builder] = MappingProxyType(
     dict(TEXT_BUILDERS)
+    | {name: multimodal(tower, None, LLAVA_RENAMES, languages=TEXT_BUILDERS) for name, tower in LLAVA_TOWERS.items()}
     | {
-        name: multimodal(tower, None, LLAVA_RENAMES, languages=TEXT_BUILDERS) for name, tower in LLAVA_TOWERS.items()
+        name: within("thinker_config", multimodal(omni, dense("qwen2"), OMNI_RENAMES, languages=TEXT_BUILDERS))
+        for name in ("Qwen2_5OmniModel", "Qwen2_5OmniForConditionalGeneration")
+    }
+    | {
+        name: multimodal(tower, None, (), languages=TEXT_BUILDERS, place=within_model, pipeline=False)
+        for name, tower in IDEFICS_TOWERS.items()
     }
     | {
         name: multimodal(tower, language, renames, languages=TEXT_BUILDERS)
@@ -313,6 +411,8 @@ POOLING_SUFFIXES = (
     "Model",
 )
 GENERATING_SUFFIXES = ("ForCausalLM", "ForConditionalGeneration", "ChatModel", "LMHeadModel")
+SUFFIXES = (*GENERATING_SUFFIXES, *POOLING_SUFFIXES)
+CLASSIFYING_SUFFIXES = frozenset(suffix for suffix in POOLING_SUFFIXES if "Classification" in suffix)
 
 
 def architecture_of(config: Config) -> str:
@@ -320,7 +420,21 @@ def architecture_of(config: Config) -> str:
     names = config.texts("architectures")
     if not names:
         raise ConfigError("config.json names no architecture")
-    return next((name for name in names if name in BUILDERS), names[0])
+    return next((name for name in names if builder_of(name) is not None), names[0])
+
+
+def builder_of(architecture: str) -> Builder | None:
+    """The builder of an architecture, or of the decoder that vLLM adapts to it (registry.py, ``_normalize_arch``)."""
+    if architecture in BUILDERS:
+        return BUILDERS[architecture]
+    suffix = next((suffix for suffix in SUFFIXES if architecture.endswith(suffix)), "")
+    if not suffix:
+        return None
+    for replacement in SUFFIXES:
+        base = architecture.replace(suffix, replacement)
+        if base in BUILDERS:
+            return classifier(BUILDERS[base]) if suffix in CLASSIFYING_SUFFIXES else BUILDERS[base]
+    return None
 
 
 def pools(architecture: str) -> bool:

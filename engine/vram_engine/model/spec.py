@@ -64,7 +64,8 @@ class Linear:
     ``split`` column divides the rows over ranks, row divides the columns.
     ``quantized`` is whether vLLM hands the quantization to this module at all. ``replicas`` equal modules share the
     description. An ``absorbed`` matrix is kept in 16 bits as well when it is quantized (latent attention's W_UK, W_UV).
-    A matrix of ``even`` heads is left whole where they cannot be divided over ranks.
+    A matrix of ``even`` heads is left whole where they cannot be divided over ranks. One that ``merges`` is a single
+    part where a rank repeats some of them (Mamba's groups).
     """
 
     name: str
@@ -78,6 +79,7 @@ class Linear:
     replicas: int = 1
     absorbed: bool = False
     even: int = 0
+    merges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +157,8 @@ class Block:
     """Modules that stand together on a pipeline stage.
 
     ``place`` layers: the modules of each of the decoder layers ``layers``. ``first`` and ``last``: one stage only.
-    ``tied``: the last stage, unless it is also the first, where the tensor already is. ``every``: each stage, once for each
-    of ``layers`` where there are any (those of a tower).
+    ``tied``: the last stage, unless it is also the first, where the tensor already is. ``every``: each
+    stage, once for each of ``layers`` where there are any (those of a tower).
     ``prefix`` is vLLM's name of the module above them, with ``{}`` for the layer index.
     """
 
@@ -177,6 +179,7 @@ class WeightFormat:
 
     ``static`` is whether activations have scales of their own in the checkpoint; ``packing`` names the
     method where methods that store the same weights differ in what they carry besides, or in what they refuse.
+    ``act_order`` weights are stored in the order of their activations.
     """
 
     storage: Storage
@@ -187,6 +190,7 @@ class WeightFormat:
     block: tuple[int, int] | None = None
     static: bool = False
     packing: str = ""
+    act_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +198,9 @@ class CheckpointQuantization:
     """How a checkpoint's weights are stored, as its own files say it.
 
     ``method`` is vLLM's name. ``default`` is the format of every linear that no entry of ``targets`` (pattern, format)
-    names. ``ignored`` are modules left in full precision, read by the rules of ``matching``. ``lm_head`` is whether
-    the output head is quantized as well; ``kv_cache`` the KV cache format that the checkpoint declares.
+    names; that of routed experts may be another, ``experts_default``. ``ignored`` are modules left
+    in full precision, read by the rules of ``matching``. ``lm_head`` is whether the output head is quantized as well;
+    ``kv_cache`` the KV cache format that the checkpoint declares.
     """
 
     method: str
@@ -205,6 +210,7 @@ class CheckpointQuantization:
     matching: Matching = "exact"
     lm_head: bool = False
     experts_only: bool = False
+    experts_default: WeightFormat | None = None
     kv_cache: str | None = None
 
     @property

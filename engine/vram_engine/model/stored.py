@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from vram_engine.model.config import Config, ConfigError
@@ -10,7 +11,7 @@ from vram_engine.model.spec import CheckpointQuantization, Strategy, Unavailable
 
 Reader = Callable[[Config], CheckpointQuantization | Unavailable]
 
-NVFP4 = WeightFormat("nvfp4", 4, "group", 16, static=True)
+NVFP4 = WeightFormat("nvfp4", 4, "group", 16, static=True, packing="modelopt")
 NVFP4_W4A16 = WeightFormat("nvfp4", 4, "group", 16, packing="modelopt")
 MXFP4 = WeightFormat("mxfp4", 4, "group", 32)
 MXFP8 = WeightFormat("mxfp8", 8, "group", 32)
@@ -33,6 +34,8 @@ def checkpoint_quantization(
         return None
     if method not in READERS:
         return Unavailable(f"the quantization method {method[:40]} is not derived")
+    if config.model_type == "deepseek_v4" and method in {"fp8", "deepseek_v4_fp8"}:
+        return read_deepseek_v4(section, config.text("expert_dtype", default="fp4"))
     return READERS[method](section)
 
 
@@ -112,6 +115,7 @@ def gptq_format(section: Config) -> WeightFormat:
         signed(section, "group_size", -1),
         section.flag("sym", default=True),
         packing="gptq",
+        act_order=section.flag("desc_act"),
     )
 
 
@@ -153,6 +157,17 @@ def read_fp8(section: Config) -> CheckpointQuantization:
     return CheckpointQuantization("fp8", weight, ignored=ignored)
 
 
+def read_deepseek_v4(section: Config, expert_dtype: str) -> CheckpointQuantization | Unavailable:
+    """fp8 with experts in four bits, whose scales are powers of two (deepseek_v4/quant_config.py)."""
+    stored = read_fp8(section)
+    if expert_dtype == "fp8" or stored.default is None:
+        return stored
+    if expert_dtype != "fp4":
+        return Unavailable(f"DeepSeek-V4 experts in {expert_dtype[:20]!r} are not derived")
+    experts = NVFP4 if section.text("moe_quant_algo").upper() == "NVFP4" else MXFP4
+    return replace(stored, default=replace(stored.default, packing="e8m0"), experts_default=experts)
+
+
 def read_fbgemm(section: Config) -> CheckpointQuantization:
     """FBGEMM fp8: one scale per output row."""
     return CheckpointQuantization("fbgemm_fp8", FP8_CHANNEL, ignored=strings(section, "modules_to_not_convert"))
@@ -160,7 +175,10 @@ def read_fbgemm(section: Config) -> CheckpointQuantization:
 
 def read_mxfp4(section: Config) -> CheckpointQuantization:
     """MXFP4 experts, as gpt-oss ships them; everything else is 16-bit."""
-    return CheckpointQuantization("mxfp4", MXFP4, ignored=strings(section, "modules_to_not_convert"), experts_only=True)
+    weight = replace(MXFP4, packing="gpt-oss")
+    return CheckpointQuantization(
+        "mxfp4", weight, ignored=strings(section, "modules_to_not_convert"), experts_only=True
+    )
 
 
 def read_mxfp8(section: Config) -> CheckpointQuantization:

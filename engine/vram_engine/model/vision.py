@@ -57,7 +57,9 @@ def encoder_layer(encoder: Encoder) -> tuple[Module, ...]:
     attention = (
         Linear(names.qkv, "tower", parts, hidden, "column", encoder.qkv_bias, encoder.quantized, even=even),
         replace(
-            row(names.out, "tower", hidden, encoder.heads * head_dim, bias=encoder.out_bias, quantized=encoder.quantized),
+            row(
+                names.out, "tower", hidden, encoder.heads * head_dim, bias=encoder.out_bias, quantized=encoder.quantized
+            ),
             even=even,
         ),
     )
@@ -221,12 +223,13 @@ def clip_vision(vision: Config, layers: int, *, post_norm: bool) -> Blocks:
     )
 
 
-def siglip_vision(vision: Config, layers: int, *, post_norm: bool) -> Blocks:
+def siglip_vision(
+    vision: Config, layers: int, *, post_norm: bool, prefix: str = "vision_tower.vision_model."
+) -> Blocks:
     """SigLIP's tower, without its pooling head (siglip.py)."""
     hidden, width = vision.integer("hidden_size"), vision.integer("intermediate_size")
     aligned = hidden % 64 == 0 and width % 64 == 0
     encoder = Encoder(hidden, vision.integer("num_attention_heads"), width, mlp_quantized=aligned)
-    prefix = "vision_tower.vision_model."
     return (
         stack(f"{prefix}encoder.layers.{{}}.", encoder_layer(encoder), layers),
         loose(
@@ -320,7 +323,9 @@ def intern_hf_vision(vision: Config, layers: int) -> Blocks:
     """InternViT in the format of transformers, whose attention is on every rank (interns1_vit.py)."""
     hidden, width = vision.integer("hidden_size"), vision.integer("intermediate_size")
     bias = vision.flag("attention_bias")
-    projections = replace(replicated("attention.q_proj", "tower", hidden, hidden, bias=bias, quantized=False), replicas=3)
+    projections = replace(
+        replicated("attention.q_proj", "tower", hidden, hidden, bias=bias, quantized=False), replicas=3
+    )
     extra = [held("lambda_1", hidden), held("lambda_2", hidden)]
     if vision.flag("use_qk_norm"):
         extra += [held("attention.q_norm", hidden), held("attention.k_norm", hidden)]
@@ -379,20 +384,27 @@ def llama4_vision(vision: Config) -> Blocks:
     )
 
 
+# Kimi-K2.5's keys, and those of Kimi-VL before it.
+KIMI_KEYS = {
+    "hidden": ("vt_hidden_size", "hidden_size"),
+    "heads": ("vt_num_attention_heads", "num_attention_heads"),
+    "width": ("vt_intermediate_size", "intermediate_size"),
+    "layers": ("vt_num_hidden_layers", "num_hidden_layers"),
+}
 KIMI_NAMES = EncoderNames("wqkv", "wo", "mlp.fc0", "mlp.fc1", ("wqkv", "wqkv", "wqkv"))
 
 
 def kimi_vision(vision: Config, out: int) -> Blocks:
     """MoonViT and its projector (kimi_k25_vit.py)."""
-    hidden, heads = vision.integer("vt_hidden_size", "hidden_size"), vision.integer("vt_num_attention_heads")
+    hidden, heads = vision.integer(*KIMI_KEYS["hidden"]), vision.integer(*KIMI_KEYS["heads"])
     merge = vision.integers("merge_kernel_size")
     if len(merge) != 2 or vision.text("mm_projector_type", default="patchmerger") != "patchmerger":
         raise ConfigError("the projector of this vision tower is not derived")
-    encoder = Encoder(hidden, heads, vision.integer("vt_intermediate_size"), KIMI_NAMES, quantized=False)
+    encoder = Encoder(hidden, heads, vision.integer(*KIMI_KEYS["width"]), KIMI_NAMES, quantized=False)
     inner = vision.integer("mm_hidden_size", default=hidden) * merge[0] * merge[1]
     positions = vision.integer("init_pos_emb_height") * vision.integer("init_pos_emb_width")
     return (
-        stack("vision_tower.encoder.blocks.{}.", encoder_layer(encoder), vision.layers("vt_num_hidden_layers")),
+        stack("vision_tower.encoder.blocks.{}.", encoder_layer(encoder), vision.layers(*KIMI_KEYS["layers"])),
         loose(
             "",
             held("vision_tower.patch_embed.proj", hidden * (patch_area(vision) + 1)),
@@ -423,7 +435,10 @@ def gemma4_vision(vision: Config, out: int) -> Blocks:
         loose(
             "",
             held("vision_tower.patch_embedder.input_proj", hidden * area),
-            held("vision_tower.patch_embedder.position_embedding_table", 2 * vision.integer("position_embedding_size") * hidden),
+            held(
+                "vision_tower.patch_embedder.position_embedding_table",
+                2 * vision.integer("position_embedding_size") * hidden,
+            ),
             replicated("embed_vision.embedding_projection", "tower", out, hidden, quantized=False),
         ),
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from vram_engine.deployment import Scalar
+from vram_engine.deployment import Remark, Scalar
 from vram_engine.dialects.directives import Directives, Ignore
 from vram_engine.plan import Plan, Where
 from vram_engine.syntax.nodes import Tree
@@ -44,7 +44,7 @@ class ReplaceValue:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceText:
-    """Replace a stretch of a comment; with an empty text, take it out."""
+    """Replace a stretch of text; with an empty text, take it out."""
 
     span: Span
     text: str
@@ -60,6 +60,14 @@ class Fix:
     title: str
     change: Change
     safety: Safety = "unsafe"
+
+
+def remarked(remark: Remark, title: str) -> tuple[Fix, ...]:
+    """The fix that a remark about a stretch of text brings with it."""
+    span = remark.stretch or remark.place
+    if remark.instead is None or not isinstance(span, Span):
+        return ()
+    return (Fix(title, ReplaceText(span, remark.instead), "safe"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,13 @@ class Finding:
     certainty: Certainty = "certain"
     fixes: tuple[Fix, ...] = ()
     related: tuple[Related, ...] = ()
+
+
+def remark_findings(plan: Plan, rule: str, severity: Severity, title: str) -> Iterator[Finding]:
+    """The remarks of a deployment that are of the kind ``rule``, with ``title`` for the fix they bring."""
+    for remark in plan.deployment.remarks:
+        if remark.kind == rule:
+            yield Finding(rule, severity, remark.place, remark.message, fixes=remarked(remark, title))
 
 
 @dataclass(frozen=True, slots=True)

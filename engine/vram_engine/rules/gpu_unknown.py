@@ -44,7 +44,7 @@ def _fixes(missing: NoGpu) -> tuple[Fix, ...]:
     where = place_of(missing.setting)
     if isinstance(where, Place):
         return tuple(Fix(f"Write {gpu}", ReplaceValue(where, gpu)) for gpu in missing.candidates)
-    if where is not None:
+    if where is not None and missing.setting is not None and missing.setting.origin == "directive":
         return tuple(Fix(f"Write gpu={gpu}", ReplaceText(where, f"gpu={gpu}")) for gpu in missing.candidates)
     return ()
 

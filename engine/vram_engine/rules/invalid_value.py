@@ -24,17 +24,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vram_engine.deployment import Remark
 from vram_engine.plan import Plan
-from vram_engine.rules.base import Finding, Fix, ReplaceValue, Rule
+from vram_engine.rules.base import Finding, Fix, ReplaceValue, Rule, remarked
+from vram_engine.syntax.route import Place
 
 
 def check(plan: Plan) -> Iterator[Finding]:
     """Values the dialect could not read."""
     for remark in plan.deployment.remarks:
         if remark.kind == "invalid-value":
-            better = remark.instead
-            fixes = () if better is None else (Fix(f"Write {better}", ReplaceValue(remark.place, better), "safe"),)
-            yield Finding(RULE.name, "error", remark.place, remark.message, fixes=fixes)
+            yield Finding(RULE.name, "error", remark.place, remark.message, fixes=_fixes(remark))
+
+
+def _fixes(remark: Remark) -> tuple[Fix, ...]:
+    better = remark.instead
+    if better is None or not isinstance(remark.place, Place):
+        return remarked(remark, f"Write {better}")
+    return (Fix(f"Write {better}", ReplaceValue(remark.place, better), "safe"),)
 
 
 RULE = Rule("invalid-value", __doc__ or "", check_plan=check)

@@ -31,10 +31,14 @@ from vram_engine.rules.memory import allowed, memory_finding, sized, spent
 
 def check(plan: Plan) -> Iterator[Finding]:
     """Nothing is left for the KV cache."""
-    found = sized(plan, "out-of-memory")
+    found = sized(plan, "out-of-memory", "free-memory-below-target")
     if found is None:
         return
-    budget, _ = found
+    budget, feasibility = found
+    if feasibility.failure is not None and feasibility.condition == "free-memory-below-target":
+        message = f"vLLM will not start: {feasibility.failure.message}; other processes hold the rest"
+        yield memory_finding(plan, RULE.name, "error", message, "gpu-memory-utilization", "model")
+        return
     over = gib(-budget.available.expected)
     message = f"vLLM will not start: {spent(budget)} is {over} more than the {allowed(budget)} it may use per GPU"
     yield memory_finding(plan, RULE.name, "error", message, "model")

@@ -1,7 +1,9 @@
 """The deployment asks for more GPUs than there are.
 
 What it checks
-    tensor-parallel-size times pipeline-parallel-size against the number of GPUs, where something says that number.
+    tensor-parallel-size times pipeline-parallel-size against the number of GPUs, where something says that number: the
+    file (a container's limit, a reservation, device ids, a group's size), a comment, or outside settings. Where other
+    machines may take part, nothing is said.
 
 Why
     vLLM stops with "World size (N) is larger than the number of available GPUs".
@@ -45,7 +47,7 @@ def check(plan: Plan) -> Iterator[Finding]:
 
 
 def _fixes(plan: Plan) -> Iterator[Fix]:
-    """The largest part of the size that the GPUs can hold."""
+    """The largest part of the size that the GPUs can hold; else as many GPUs as it takes, where the file counts them."""
     present = plan.node.count if isinstance(plan.node, Node) else plan.deployment.integer("gpus")
     stages = plan.deployment.integer("pipeline-parallel-size") or 1
     size = plan.args.tensor_parallel_size
@@ -53,6 +55,9 @@ def _fixes(plan: Plan) -> Iterator[Fix]:
     if fitting:
         change = ChangeSettings(plan.index, {"tensor-parallel-size": fitting[-1]})
         yield Fix(f"Set tensor-parallel-size to {fitting[-1]}", change)
+    counted = plan.deployment.effective("gpus")
+    if counted is not None and counted.origin == "file" and present is not None:
+        yield Fix(f"Ask for {size * stages} GPUs", ChangeSettings(plan.index, {"gpus": size * stages}))
 
 
 RULE = Rule("tensor-parallel-exceeds-gpus", __doc__ or "", check_plan=check)

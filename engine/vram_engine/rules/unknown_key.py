@@ -24,17 +24,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vram_engine.deployment import Remark
 from vram_engine.plan import Plan
-from vram_engine.rules.base import Finding, Fix, RenameKey, Rule
+from vram_engine.rules.base import Finding, Fix, RenameKey, Rule, remarked
+from vram_engine.syntax.route import Place
 
 
 def check(plan: Plan) -> Iterator[Finding]:
     """Keys the dialect did not know."""
     for remark in plan.deployment.remarks:
         if remark.kind == "unknown-key":
-            better = remark.instead
-            fixes = () if better is None else (Fix(f"Rename to {better}", RenameKey(remark.place, better), "safe"),)
-            yield Finding(RULE.name, "error", remark.place, remark.message, fixes=fixes)
+            yield Finding(RULE.name, "error", remark.place, remark.message, fixes=_fixes(remark))
+
+
+def _fixes(remark: Remark) -> tuple[Fix, ...]:
+    better = remark.instead
+    if better is None or not isinstance(remark.place, Place):
+        return remarked(remark, f"Rename to {better}")
+    return (Fix(f"Rename to {better}", RenameKey(remark.place, better), "safe"),)
 
 
 RULE = Rule("unknown-key", __doc__ or "", check_plan=check)

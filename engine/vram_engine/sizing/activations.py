@@ -17,7 +17,7 @@ from vram_engine.sizing.budget import MIB, Term, total
 from vram_engine.sizing.encoder import encoder_peak, kept_embeddings, sees_images
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
-from vram_engine.sizing.forward import VALUE, compiled, expert_workspace, forward_peak
+from vram_engine.sizing.forward import VALUE, compiled, forward_peak, shared_workspace
 from vram_engine.sizing.parallelism import padded_vocab
 from vram_engine.sizing.sampler import sampler_peak
 
@@ -36,29 +36,32 @@ def activations(
     last_stage: bool = True,
 ) -> Term:
     """The activation peak of one rank, without CUDA graphs; ``because`` says which moment it is."""
-    moments = [_beside_embeddings(forward_peak(spec, args, batch, era, gpu), spec, args, batch, era)]
+    standing = _standing(spec, args, batch, era, gpu)
+    moments = [_beside(standing, forward_peak(spec, args, batch, era, gpu))]
     if last_stage and spec.runner == "generate":
-        moments.append(_beside_embeddings(sampler_peak(spec, args, batch, era), spec, args, batch, era))
-    if first_stage and (tower := encoder_peak(spec, args, batch, era)) is not None:
+        moments.append(_beside(standing, sampler_peak(spec, args, batch, era)))
+    if first_stage and (tower := encoder_peak(spec, args, batch, era, gpu)) is not None:
         moments.append(tower)
     if first_stage and benchmarks_embedding(spec, args, era):
         moments.append(compile_peak(spec, args, batch))
     peak = max(moments, key=lambda moment: moment.bytes)
     band = (max(moment.low for moment in moments), max(moment.high for moment in moments))
     parts = [replace(peak, spread=band), _workspace(gpu)]
-    experts = expert_workspace(spec, args, batch, era, gpu)
-    if experts.bytes:
-        parts.append(experts)
     if not first_stage:
         parts.append(_received(spec, batch))
     return total("activation", peak.because, *parts)
 
 
-def _beside_embeddings(moment: Term, spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era) -> Term:
-    """A moment of the language model, while the embeddings of the profiled images are kept."""
+def _standing(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:
+    """What stands beside every moment of the language model: shared workspaces and embeddings of profiled images."""
+    shared = shared_workspace(spec, args, batch, era, gpu)
     kept = kept_embeddings(spec, args, batch, era)
-    band = (moment.low, moment.high + kept)
-    return replace(moment, bytes=moment.bytes + kept, spread=band) if kept else moment
+    return replace(shared, bytes=shared.bytes + kept, spread=(shared.low, shared.high + kept))
+
+
+def _beside(standing: Term, moment: Term) -> Term:
+    band = (moment.low + standing.low, moment.high + standing.high)
+    return replace(moment, bytes=moment.bytes + standing.bytes, spread=band) if standing.bytes else moment
 
 
 def benchmarks_embedding(spec: ModelSpec, args: EngineArgs, era: Era) -> bool:

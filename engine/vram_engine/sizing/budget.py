@@ -78,6 +78,7 @@ class Budget:
     """The memory of the GPU that decides, by either estimator. Bytes per GPU.
 
     ``available`` is what is left for the KV cache; ``notes`` are sentences about what was assumed or chosen.
+    ``free_bytes`` is what is free before the engine starts, where that is known and the release checks it.
     """
 
     estimator: Literal["startup", "closed_form"]
@@ -91,6 +92,7 @@ class Budget:
     max_model_len: int
     ranks: tuple[RankBytes, ...]
     block_size: int | None = None
+    free_bytes: int | None = None
     notes: tuple[str, ...] = ()
 
     @property

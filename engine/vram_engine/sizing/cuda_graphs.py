@@ -11,6 +11,7 @@ from dataclasses import replace
 from vram_engine.facts.constants import constant
 from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
+from vram_engine.model.caches_kinds import MLA, CompressedMLA
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import Term, total
@@ -111,4 +112,8 @@ def _layer_costs(spec: ModelSpec, args: EngineArgs, era: Era, gpu: Gpu) -> tuple
         names.append("graph_layer_nccl")
     if spec.experts is not None:
         names.append("graph_layer_experts")
+    if any(isinstance(cache, CompressedMLA) for cache in spec.caches):
+        names.append("graph_layer_compressed")
+    elif any(isinstance(cache, MLA) for cache in spec.caches):
+        names.append("graph_layer_latent")
     return tuple(names)

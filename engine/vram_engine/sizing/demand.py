@@ -20,6 +20,10 @@ _MOST_REQUESTS = 1_000_000
 class KvDemand(Protocol):
     """The KV cache as questions."""
 
+    @property
+    def is_cached(self) -> bool:
+        """Whether there is a KV cache at all; encoders have none, and vLLM then checks nothing."""
+
     def one_request(self, length: int) -> int:
         """Bytes that one request of ``length`` tokens takes."""
 
@@ -43,6 +47,11 @@ class PagedDemand:
     layout: KvLayout
     fragmentation: Fraction = Fraction(1)
 
+    @property
+    def is_cached(self) -> bool:
+        """Whether a block holds anything."""
+        return self.layout.bytes_per_block[0] > 0
+
     def one_request(self, length: int) -> int:
         """Blocks of one request x bytes per block."""
         return self.layout.one_request_bytes(length)[0]
@@ -53,12 +62,14 @@ class PagedDemand:
 
     def fits(self, available: int, length: int) -> bool:
         """vLLM's start-up check."""
-        return self.layout.fits((available,), length)
+        return not self.is_cached or self.layout.fits((available,), length)
 
     def max_concurrency(self, available: int, length: int) -> float:
         """Blocks of the pool over blocks of a request."""
         blocks = self.layout.blocks_for_one_request(length)
-        return max(available, 0) // self.layout.bytes_per_block[0] / blocks if blocks else float(_MOST_REQUESTS)
+        if not self.is_cached or blocks == 0:
+            return float(_MOST_REQUESTS)
+        return max(available, 0) // self.layout.bytes_per_block[0] / blocks
 
     def max_length(self, available: int, concurrency: int, cap: int) -> int:
         """A bisection: more tokens never need less."""
@@ -72,6 +83,11 @@ class RoughDemand:
     """The rule of thumb: linear in tokens and requests, an equal share on each GPU of the group."""
 
     budget: RoughBudget
+
+    @property
+    def is_cached(self) -> bool:
+        """The rule of thumb knows decoders only."""
+        return True
 
     def one_request(self, length: int) -> int:
         """One request's share on one GPU."""

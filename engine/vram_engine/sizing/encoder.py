@@ -9,27 +9,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vram_engine.model.spec import Block, Linear, ModelSpec
+from vram_engine.facts.constants import constant
+from vram_engine.facts.versions import Version
+from vram_engine.hardware import Gpu
+from vram_engine.model.spec import Block, Linear, ModelSpec, Parameter
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
 
 VALUE = 2
+# Attention keeps its input, the normalised input and its output whole on every rank. Divided over ranks are qkv, its
+# reordered queries and keys, the rotated ones, and the context.
 KEPT_WIDTHS = 3
-# Attention with rotary positions keeps qkv, its reordered queries and keys, the rotated ones, and the context.
 ROTARY_WIDTHS = 8
 PLAIN_WIDTHS = 4
+# Until 0.11 queries and keys were rotated in float32, from contiguous copies, and qkv was gathered on every rank first.
+EARLY = Version(0, 12, 0)
+EARLY_ROTARY_WIDTHS = 18
+EARLY_GATHERED_WIDTHS = 6
 # The share of the default that a tower nobody derived may differ by, either way.
-UNDERIVED = (0.1, 3.0)
-DERIVED = (0.6, 1.6)
+UNDERIVED = (0.3, 2.0)
+DERIVED = (0.7, 1.4)
+WORKSTATION_BLACKWELL = (12, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class LargestItem:
     """The largest item a processor makes by default: ``patches`` into the tower, ``tokens`` out of it.
 
-    ``pixels`` are values per patch, ``rotary`` whether attention rotates queries and keys.
+    ``pixels`` are values per patch, ``rotary`` whether attention rotates queries and keys, ``levels`` how many
+    embeddings of the language model's width a token comes with.
     """
 
     architectures: frozenset[str]
@@ -37,18 +47,20 @@ class LargestItem:
     tokens: int
     pixels: int
     rotary: bool
+    levels: int = 1
 
 
 LARGEST_ITEMS: tuple[LargestItem, ...] = (
     LargestItem(
-        frozenset(
-            {
-                "Qwen3VLForConditionalGeneration",
-                "Qwen3VLMoeForConditionalGeneration",
-                "Qwen3_5ForConditionalGeneration",
-                "Qwen3_5MoeForConditionalGeneration",
-            }
-        ),
+        frozenset({"Qwen3VLForConditionalGeneration", "Qwen3VLMoeForConditionalGeneration"}),
+        65536,
+        16384,
+        1536,
+        rotary=True,
+        levels=4,
+    ),
+    LargestItem(
+        frozenset({"Qwen3_5ForConditionalGeneration", "Qwen3_5MoeForConditionalGeneration"}),
         65536,
         16384,
         1536,
@@ -78,29 +90,57 @@ def sees_images(spec: ModelSpec, args: EngineArgs) -> bool:
     return spec.tower and not args.language_model_only
 
 
-def encoder_peak(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era) -> Term | None:
+def encoder_peak(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term | None:
     """The tower's widest moment for the profiled items; ``None`` where the tower is not profiled."""
     width, wide = _tower_widths(spec, args.tensor_parallel_size)
     if not width or not sees_images(spec, args) or not era.encoder_profiled:
         return None
     item = largest_item(spec)
-    items = profiled_items(item, batch)
-    attention = (
-        KEPT_WIDTHS * width + (ROTARY_WIDTHS if item.rotary else PLAIN_WIDTHS) * width // args.tensor_parallel_size
-    )
-    values = max(attention, 2 * width + wide) + item.pixels
-    amount = items * item.patches * values * VALUE
-    low, high = DERIVED if item.architectures else UNDERIVED
-    because = f"{items} item(s) of {item.patches:,} patches × {VALUE} B × {values:,} values"
-    return Term("vision tower", amount, because, "modelled", spread=(int(amount * low), int(amount * high) + 64 * MIB))
+    patches = _profiled_patches(item, batch, era)
+    values = max(_attention_widths(item, args, era) * width, 2 * width + wide) + item.pixels
+    more = constant("tower_attention_widths_sm120")
+    extra = width // args.tensor_parallel_size if gpu.capability == WORKSTATION_BLACKWELL else 0
+    expected = patches * VALUE * (values + more.value * extra)
+    low, high = DERIVED if item.architectures and era.version >= EARLY else UNDERIVED
+    least = int(patches * VALUE * (values + more.low * extra) * low)
+    most = int(patches * VALUE * (values + more.high * extra) * high)
+    because = f"{patches:,} patches × {VALUE} B × {values + more.value * extra:,} values"
+    return Term("vision tower", expected, because, "modelled", spread=(least, most + 64 * MIB))
+
+
+def _profiled_patches(item: LargestItem, batch: Batch, era: Era) -> int:
+    """Patches pushed through the tower; V0 never profiles an item that its prompt could not hold."""
+    patches = profiled_items(item, batch) * item.patches
+    if era.runner == "V0" and item.tokens > batch.max_num_batched_tokens:
+        return patches * batch.max_num_batched_tokens // item.tokens
+    return patches
+
+
+def _attention_widths(item: LargestItem, args: EngineArgs, era: Era) -> int:
+    """Widths of the tower alive per patch while its attention runs on one rank."""
+    tp = args.tensor_parallel_size
+    if not item.rotary:
+        return KEPT_WIDTHS + -(-PLAIN_WIDTHS // tp)
+    if era.version >= EARLY:
+        return KEPT_WIDTHS + -(-ROTARY_WIDTHS // tp)
+    return KEPT_WIDTHS + -(-EARLY_ROTARY_WIDTHS // tp) + (EARLY_GATHERED_WIDTHS if tp > 1 else 0)
 
 
 def kept_embeddings(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era) -> int:
-    """Bytes of the profiled items' embeddings, kept while the language model and the sampler run."""
-    if not sees_images(spec, args) or not era.encoder_profiled:
-        return 0
+    """Bytes of embeddings alive while the language model and the sampler run on a model that takes images.
+
+    V1 keeps those of the profiled items, and the step's own; V0 the step's and the images' within it.
+    """
+    if not sees_images(spec, args) or era.runner == "V2":
+        return _profiled_embeddings(spec, args, batch) if era.runner == "V2" and era.encoder_profiled else 0
+    step = batch.max_num_batched_tokens * spec.hidden_size * VALUE
+    return 2 * step if era.runner == "V0" else step + _profiled_embeddings(spec, args, batch)
+
+
+def _profiled_embeddings(spec: ModelSpec, args: EngineArgs, batch: Batch) -> int:
     item = largest_item(spec)
-    return profiled_items(item, batch) * item.tokens * spec.hidden_size * VALUE
+    values = profiled_items(item, batch) * item.tokens * item.levels * spec.hidden_size
+    return values * VALUE if sees_images(spec, args) else 0
 
 
 def largest_item(spec: ModelSpec) -> LargestItem:
@@ -114,19 +154,33 @@ def profiled_items(item: LargestItem, batch: Batch) -> int:
 
 
 def _tower_widths(spec: ModelSpec, tp: int) -> tuple[int, int]:
-    """The tower's hidden width, and the values per patch inside its widest MLP on one rank."""
-    widths = [_block_widths(block, tp) for block in spec.modules]
-    return max(widths, key=lambda pair: pair[1], default=(0, 0))
+    """The tower's hidden width, and the values per patch inside the MLP of its layers on one rank."""
+    stacks = [block for block in spec.modules if block.place != "layers" and block.layers]
+    layers = max(stacks, key=lambda block: len(block.layers), default=None)
+    hidden, wide = _block_widths(layers, tp) if layers is not None else (0, 0)
+    return (hidden, wide) if hidden else _whole_tower_widths(spec)
 
 
 def _block_widths(block: Block, tp: int) -> tuple[int, int]:
     hidden = wide = 0
     for module in block.modules:
-        if isinstance(module, Linear) and module.kind == "tower":
-            rows = sum(part.rows for part in module.parts)
-            split = tp if module.split != "none" else 1
-            if module.split == "row":
-                wide = max(wide, 2 * module.cols // split)
-            elif rows > hidden:
-                hidden = module.cols
+        if isinstance(module, Linear) and module.kind == "tower" and module.split != "row":
+            split = tp if module.split == "column" else 1
+            rows = sum(part.rows for part in module.parts) // split
+            hidden = module.cols
+            wide = max(wide, rows + rows // len(module.parts))
     return hidden, wide
+
+
+def _whole_tower_widths(spec: ModelSpec) -> tuple[int, int]:
+    """The same of a tower that is on every rank whole, known by its tensors' sizes and its projector."""
+    modules = [module for block in spec.modules for module in block.modules]
+    hidden = max((m.cols for m in modules if isinstance(m, Linear) and m.kind == "tower"), default=0)
+    layers = [block for block in spec.modules if block.place != "layers" and block.layers]
+    sizes = [
+        module.cols * sum(part.rows for part in module.parts)
+        for block in layers
+        for module in block.modules
+        if isinstance(module, Parameter) and module.kind == "tower"
+    ]
+    return (hidden, max(sizes, default=0) // hidden) if hidden else (0, 0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vram_engine.facts.versions import Version
+from vram_engine.model.caches_kinds import Mamba
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.engine_args import EngineArgs
 
@@ -194,4 +195,4 @@ def _v2_by_default(spec: ModelSpec, version: Version) -> bool:
 
 def has_recurrent_state(spec: ModelSpec) -> bool:
     """Whether some layers keep a Mamba-like state instead of a KV cache."""
-    return any(module.kind == "mamba" for block in spec.modules for module in block.modules if hasattr(module, "kind"))
+    return any(isinstance(cache, Mamba) for cache in spec.caches)

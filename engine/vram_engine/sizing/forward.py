@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
-from vram_engine.model.caches import MLA, GatedDeltaNet
+from vram_engine.model.caches_kinds import MLA, CompressedIndexer, GatedDeltaNet, Indexer
 from vram_engine.model.spec import Block, Kind, Linear, ModelSpec, Part, RoutedExperts
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term
@@ -35,6 +35,9 @@ DEEP_GEMM_SINCE = Version(0, 11, 0)
 # Triton's do_bench writes over this much between two timings.
 TUNING_FLUSH_BYTES = 256 * MIB
 TUNED_SINCE = Version(0, 17, 0)
+INDEXER_REQUESTS = 40
+INDEXER_LOGITS_BYTES = 512 * MIB
+INDEXER_LOGITS_SINCE = Version(0, 19, 0)
 MLA_WORKSPACE_ROWS = 64 * 1024
 MLA_SIMULATED_SINCE = Version(0, 10, 0)
 
@@ -84,7 +87,8 @@ def _block_moments(
         if up or down:
             yield Moment("MLP", up + down + kept)
             yield Moment("MLP", down + reduced + kept)
-    for kind, fixed in (("attention", _latent_context(spec, args, batch, era)), ("mamba", _tuning(spec, era))):
+    context = _latent_context(spec, args, batch, era) + _indexer_logits(spec, era)
+    for kind, fixed in (("attention", context), ("mamba", _tuning(spec, era))):
         into, out = _widths(block, (kind,), tp)
         if out:
             yield Moment(kind, into + 2 * out + 2 * hidden, fixed)
@@ -123,15 +127,23 @@ def workspace_persists(era: Era) -> bool:
     return era.version >= WORKSPACE_PERSISTS
 
 
-def expert_workspace(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:
-    """The workspace of the experts where it persists (``WorkspaceManager``): as large as the largest layer's."""
-    sizes = [
+def shared_workspace(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:
+    """The workspace that layers share and that stays allocated (``WorkspaceManager``): as large as the largest need."""
+    needs = [_gathered_keys(spec, args)]
+    needs += [
         _expert_bytes(experts, spec, args, batch, era, gpu) for block in spec.modules for experts in _experts(block)
     ]
-    amount = max(sizes, default=0) if workspace_persists(era) else 0
-    each = spec.experts.per_token if spec.experts else 0
-    because = f"{batch.max_num_batched_tokens:,} tokens through {each} experts each"
-    return Term("expert workspace", amount, because, "modelled", spread=(int(amount * 0.6), int(amount * 1.3)))
+    amount = max(needs) if workspace_persists(era) else 0
+    because = f"experts or indexer, for {batch.max_num_batched_tokens:,} tokens"
+    return Term("shared workspace", amount, because, "modelled", spread=(int(amount * 0.6), int(amount * 1.3)))
+
+
+def _gathered_keys(spec: ModelSpec, args: EngineArgs) -> int:
+    """Room for the keys of 40 longest requests that a sparse layer's indexer gathers (``sparse_attn_indexer``)."""
+    length = args.max_model_len or spec.length or 0
+    sizes = [cache.token_bytes for cache in spec.caches if isinstance(cache, Indexer)]
+    sizes += [cache.token_bytes // cache.ratio for cache in spec.caches if isinstance(cache, CompressedIndexer)]
+    return INDEXER_REQUESTS * length * max(sizes, default=0)
 
 
 def _expert_bytes(experts: RoutedExperts, spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> int:
@@ -172,6 +184,12 @@ def _deep_gemm(spec: ModelSpec, made: int, era: Era, gpu: Gpu) -> bool:
         and made > DEEP_GEMM_NARROWEST
         and made % DEEP_GEMM_ALIGNMENT == 0
     )
+
+
+def _indexer_logits(spec: ModelSpec, era: Era) -> int:
+    """A sparse layer's indexer sets this much aside for its logits while profiling."""
+    sparse = any(isinstance(cache, Indexer | CompressedIndexer) for cache in spec.caches)
+    return INDEXER_LOGITS_BYTES if sparse and era.version >= INDEXER_LOGITS_SINCE else 0
 
 
 def _tuning(spec: ModelSpec, era: Era) -> int:

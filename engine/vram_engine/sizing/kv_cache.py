@@ -23,9 +23,9 @@ from vram_engine.sizing.eras import model_runner
 from vram_engine.sizing.kv_block_size import first_block_size, kernel_of
 from vram_engine.sizing.kv_eras import KvEra, kv_era
 from vram_engine.sizing.kv_format import cache_format
-from vram_engine.sizing.kv_groups import KvGroup, Member, grouped, layers_in
-from vram_engine.sizing.kv_pages import Mode, Paging, cache_spec
-from vram_engine.sizing.kv_specs import RequestLimits
+from vram_engine.sizing.kv_groups import KvGroup, Member, bytes_per_block, grouped, layers_by_stage
+from vram_engine.sizing.kv_pages import NOTHING_KEPT, Mode, Paging, cache_spec
+from vram_engine.sizing.kv_specs import CacheSpec, RequestLimits
 from vram_engine.sizing.kv_states import mamba_mode, share_blocks
 from vram_engine.sizing.parallelism import Refusal, pipeline_stages
 from vram_engine.sizing.weights import model_dtype
@@ -35,12 +35,21 @@ ANY_CAPABILITY = (8, 0)
 
 
 @dataclass(frozen=True, slots=True)
+class StageLayers:
+    """Alike layers on one pipeline stage."""
+
+    spec: CacheSpec
+    stage: int
+    layers: int
+
+
+@dataclass(frozen=True, slots=True)
 class KvLayout:
     """How vLLM lays out the KV cache. All bytes are per tensor-parallel rank; a stage is a pipeline stage.
 
     ``bytes_per_block`` has one entry per stage: a block holds a page of each layer of the stage's widest group.
     ``cache_dtype`` is the format keys and values are stored in. ``null_blocks`` are held back by the start-up check.
-    ``checked`` are the layers that older versions add up in that check, before they are grouped; else it is empty.
+    ``checked`` are the layers that older versions add up in that check, before they are grouped; else it is ``None``.
     ``capacity_by_blocks``: older versions print blocks times tokens as the size of the cache.
     """
 
@@ -49,11 +58,10 @@ class KvLayout:
     mamba_cache_mode: Mode
     mamba_block_size: int | None
     groups: tuple[KvGroup, ...]
-    stages: tuple[range, ...]
     bytes_per_block: tuple[int, ...]
     limits: RequestLimits
     null_blocks: int
-    checked: tuple[Member, ...]
+    checked: tuple[StageLayers, ...] | None
     capacity_by_blocks: bool
 
     def blocks_per_group(self, max_model_len: int) -> tuple[int, ...]:
@@ -96,12 +104,14 @@ class KvLayout:
 
     def needed_bytes(self, max_model_len: int) -> tuple[int, ...]:
         """Bytes of KV cache each stage must have for vLLM to accept ``max_model_len``, the null block included."""
-        if not self.checked:
+        if self.checked is None:
             blocks = self.blocks_for_one_request(max_model_len) + self.null_blocks
             return tuple(blocks * stage for stage in self.bytes_per_block)
         limits = self._limits(max_model_len)
-        pages = [(member.spec.blocks(limits) * member.spec.page_bytes, member.layers) for member in self.checked]
-        return tuple(sum(page * layers_in(layers, stage) for page, layers in pages) for stage in self.stages)
+        needed = [0] * len(self.bytes_per_block)
+        for checked in self.checked:
+            needed[checked.stage] += checked.layers * checked.spec.blocks(limits) * checked.spec.page_bytes
+        return tuple(needed)
 
     def max_model_len_that_fits(self, available: Sequence[int], cap: int | None = None) -> int:
         """The longest ``max_model_len`` up to ``cap`` that fits, 0 when not one token does.
@@ -122,6 +132,13 @@ class KvLayout:
         length = self.limits.max_model_len if max_model_len is None else max_model_len
         blocks = concurrency * self.blocks_for_one_request(length) + self.null_blocks
         return tuple(blocks * stage for stage in self.bytes_per_block)
+
+    def on_stage(self, stage: int) -> KvLayout:
+        """The layout as one pipeline stage sees it, so that memory is given and needed for that stage alone."""
+        checked = None
+        if self.checked is not None:
+            checked = tuple(replace(alike, stage=0) for alike in self.checked if alike.stage == stage)
+        return replace(self, bytes_per_block=(self.bytes_per_block[stage],), checked=checked)
 
     def _limits(self, max_model_len: int) -> RequestLimits:
         return replace(self.limits, max_model_len=max_model_len)
@@ -147,9 +164,9 @@ def kv_layout(
     packed = any(isinstance(cache, WindowedMLA) for cache in caches)
     if packed and not era.packs_blocks:
         return Unavailable(f"the KV cache of DeepSeek V4 in vLLM {args.vllm_version} is not known")
-    stages = _stages(spec, args)
-    if isinstance(stages, Unavailable):
-        return stages
+    starts = _stage_starts(spec, args)
+    if isinstance(starts, Unavailable):
+        return starts
     paging = _paging(spec, caches, args, capability, max_model_len, era)
     if isinstance(paging, Unavailable):
         return paging
@@ -165,8 +182,7 @@ def kv_layout(
         mamba_cache_mode=paging.mamba_cache_mode,
         mamba_block_size=paging.mamba_block_size,
         groups=groups,
-        stages=stages,
-        bytes_per_block=tuple(max((group.page_bytes(stage) for group in groups), default=0) for stage in stages),
+        bytes_per_block=bytes_per_block(groups, starts),
         limits=RequestLimits(
             max_model_len,
             max_num_batched_tokens * concurrent_batches(spec, args, capability, era),
@@ -174,7 +190,7 @@ def kv_layout(
             args.decode_context_parallel_size,
         ),
         null_blocks=era.null_blocks,
-        checked=members if era.checked == "layers" else (),
+        checked=_checked(members, starts) if era.checked == "layers" else None,
         capacity_by_blocks=era.capacity == "blocks",
     )
 
@@ -194,15 +210,23 @@ def concurrent_batches(spec: ModelSpec, args: EngineArgs, capability: tuple[int,
     return 2 if stages == 1 else stages
 
 
-def _stages(spec: ModelSpec, args: EngineArgs) -> tuple[range, ...] | Unavailable:
-    """The layers of each pipeline stage."""
+def _stage_starts(spec: ModelSpec, args: EngineArgs) -> tuple[int, ...] | Unavailable:
+    """The first layer of each pipeline stage."""
     stages = args.pipeline_parallel_size
-    highest = max((cache.layers[-1] for cache in spec.caches if cache.layers), default=0) + 1
     if stages == 1:
-        return (range(max(spec.num_layers, highest)),)
+        return (0,)
+    highest = max((cache.layers[-1] for cache in spec.caches if cache.layers), default=0) + 1
     if not 0 < stages <= spec.num_layers or highest > spec.num_layers:
         return Unavailable(f"{spec.num_layers} layers cannot be cut into {stages} pipeline stages")
-    return tuple(range(*bounds) for bounds in pipeline_stages(spec.num_layers, stages))
+    return tuple(start for start, _ in pipeline_stages(spec.num_layers, stages))
+
+
+def _checked(members: tuple[Member, ...], starts: tuple[int, ...]) -> tuple[StageLayers, ...]:
+    return tuple(
+        StageLayers(member.spec, stage, layers)
+        for member in members
+        for stage, layers in layers_by_stage(member.layers, starts).items()
+    )
 
 
 def _paging(
@@ -240,7 +264,7 @@ def _members(caches: tuple[LayerCache, ...], paging: Paging) -> tuple[Member, ..
         if isinstance(spec, Unavailable):
             return spec
         if spec.page_bytes <= 0:
-            return Unavailable("some layers of this model keep nothing in the KV cache")
+            return Unavailable(NOTHING_KEPT)
         members.append(Member(spec, cache.layers))
     return tuple(members)
 

@@ -6,7 +6,9 @@ layers with their indices, so that each pipeline stage can be asked for its shar
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -42,9 +44,13 @@ class KvGroup:
         """Blocks one request of the longest length takes."""
         return max(member.spec.blocks(limits) for member in self.members)
 
-    def page_bytes(self, stage: range) -> int:
-        """Bytes of the group's pages in one block, for the layers of a pipeline stage."""
-        return sum(member.spec.page_bytes * layers_in(member.layers, stage) for member in self.members)
+    def pages_by_stage(self, starts: Sequence[int]) -> Mapping[int, int]:
+        """Bytes of the group's pages in one block, for each pipeline stage that has any of its layers."""
+        pages: Counter[int] = Counter()
+        for member in self.members:
+            for stage, layers in layers_by_stage(member.layers, starts).items():
+                pages[stage] += layers * member.spec.page_bytes
+        return pages
 
     @property
     def block_size(self) -> int:
@@ -57,11 +63,20 @@ class KvGroup:
         return sum(len(member.layers) for member in self.members)
 
 
-def layers_in(layers: tuple[int, ...], stage: range) -> int:
-    """How many of ``layers`` a pipeline stage runs."""
-    if not layers or (layers[0] >= stage.start and layers[-1] < stage.stop):
-        return len(layers)
-    return sum(layer in stage for layer in layers)
+def layers_by_stage(layers: Sequence[int], starts: Sequence[int]) -> Mapping[int, int]:
+    """How many of ``layers`` each pipeline stage runs; ``starts`` are the first layers of the stages."""
+    if len(starts) == 1:
+        return {0: len(layers)}
+    return Counter(bisect_right(starts, layer) - 1 for layer in layers)
+
+
+def bytes_per_block(groups: Iterable[KvGroup], starts: Sequence[int]) -> tuple[int, ...]:
+    """Bytes of a pool block on each pipeline stage: as large as the widest group there."""
+    widest = [0] * len(starts)
+    for group in groups:
+        for stage, size in group.pages_by_stage(starts).items():
+            widest[stage] = max(widest[stage], size)
+    return tuple(widest)
 
 
 def grouped(

@@ -52,6 +52,8 @@ V4_WINDOW_BLOCK = 64
 V4_STATE_BLOCKS = {4: 4, 128: 8}
 FLOAT32_BYTES = 4
 
+NOTHING_KEPT = "some layers of this model keep nothing in the KV cache"
+
 
 @dataclass(frozen=True, slots=True)
 class Paging:

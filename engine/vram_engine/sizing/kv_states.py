@@ -15,7 +15,7 @@ from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.kv_block_size import Kernel, block_size_beside_state, block_size_for_every_state
 from vram_engine.sizing.kv_eras import KvEra
-from vram_engine.sizing.kv_pages import Mode, Paging, cache_spec, state_bytes
+from vram_engine.sizing.kv_pages import NOTHING_KEPT, Mode, Paging, cache_spec, state_bytes
 
 MODES: Mapping[str, Mode] = MappingProxyType({"none": "none", "align": "align", "all": "all"})
 
@@ -63,6 +63,8 @@ def _beside_attention(
     token = cache_spec(attention, replace(paging, block_size=1))
     if isinstance(token, Unavailable):
         return token
+    if token.page_bytes <= 0:
+        return Unavailable(NOTHING_KEPT)
     state = largest_state(states, paging)
     if isinstance(state, Unavailable):
         return state

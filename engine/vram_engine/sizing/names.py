@@ -20,7 +20,7 @@ MOST_REPEATS = 4
 _NESTED_REPEAT = re.compile(r"\([^()]*[*+}][^()]*\)[*+{]")
 
 
-class UnsafePattern(Exception):
+class UnsafePatternError(Exception):
     """A pattern of a config that could take for ever to match, or is no pattern."""
 
 
@@ -29,18 +29,18 @@ def compiled(pattern: str) -> re.Pattern[str]:
     """A regular expression from a config, if matching it is sure to be quick."""
     repeats = sum(pattern.count(sign) for sign in ("*", "+", "{"))
     if len(pattern) > LONGEST_PATTERN or repeats > MOST_REPEATS or _NESTED_REPEAT.search(pattern):
-        raise UnsafePattern(f"the quantization config holds a pattern that is not safe to match: {pattern[:60]!r}")
+        raise UnsafePatternError(f"the quantization config holds a pattern that is not safe to match: {pattern[:60]!r}")
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise UnsafePattern(f"the quantization config holds an invalid pattern: {pattern[:60]!r}") from error
+        raise UnsafePatternError(f"the quantization config holds an invalid pattern: {pattern[:60]!r}") from error
 
 
 @lru_cache(maxsize=8192)
 def glob(pattern: str) -> re.Pattern[str]:
     """A shell pattern from a config."""
     if len(pattern) > LONGEST_PATTERN or pattern.count("*") > MOST_REPEATS:
-        raise UnsafePattern(f"the quantization config holds a pattern that is not safe to match: {pattern[:60]!r}")
+        raise UnsafePatternError(f"the quantization config holds a pattern that is not safe to match: {pattern[:60]!r}")
     return re.compile(translate(pattern))
 
 
@@ -65,7 +65,7 @@ class Names:
     ignored_experts: Callable[[str], bool]
     target: Callable[[str], tuple[WeightFormat | None] | None]
 
-    def linear(self, name: str, parts: tuple[str, ...]) -> WeightFormat | None | Refusal:
+    def linear(self, name: str, parts: tuple[str, ...]) -> WeightFormat | Refusal | None:
         """The format of a linear; ``parts`` are the checkpoint's names of its fused shards."""
         shards = _shards(name, parts)
         if self.ignored_fused(name):
@@ -84,7 +84,7 @@ class Names:
             found = self.target(candidate)
             if found is not None:
                 return found[0]
-        return self.stored.default
+        return self.stored.experts_default or self.stored.default
 
     def head(self, name: str) -> WeightFormat | None:
         """The format of an output head: compressed-tensors must name it, the others say so once."""

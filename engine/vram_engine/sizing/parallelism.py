@@ -65,6 +65,32 @@ def expert_share(experts: int, args: EngineArgs) -> ExpertShare:
     return ExpertShare(experts, ranks)
 
 
+# Architectures whose shared experts are whole on each rank where tokens are divided over ranks instead.
+SEQUENCE_PARALLEL = frozenset(
+    {
+        "DeepseekV2ForCausalLM",
+        "DeepseekV3ForCausalLM",
+        "DeepseekV32ForCausalLM",
+        "DeepseekV4ForCausalLM",
+        "GlmMoeDsaForCausalLM",
+        "KimiK25ForConditionalGeneration",
+        "KimiVLForConditionalGeneration",
+        "Llama4ForCausalLM",
+        "Llama4ForConditionalGeneration",
+        "NemotronHForCausalLM",
+        "Qwen3NextForCausalLM",
+        "Qwen3_5MoeForCausalLM",
+        "Qwen3_5MoeForConditionalGeneration",
+    }
+)
+
+
+def shared_experts_are_whole(spec: ModelSpec, args: EngineArgs) -> bool:
+    """Whether ranks do not divide shared experts (vllm/config/parallel.py, ``use_sequence_parallel_moe``)."""
+    divided_tokens = args.enable_expert_parallel and args.tensor_parallel_size > 1 and args.data_parallel_size > 1
+    return divided_tokens and spec.architecture in SEQUENCE_PARALLEL
+
+
 def parallel_refusals(spec: ModelSpec, args: EngineArgs) -> tuple[Refusal, ...]:
     """Everything about TP, PP and EP that vLLM would refuse for this model, without looking at weights."""
     found = (_heads(spec, args), _kv_heads(spec, args), _pipeline(spec, args), _experts(spec, args))

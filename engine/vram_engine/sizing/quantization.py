@@ -164,7 +164,8 @@ class PackedInt:
 
     ``group`` -1 is one group per row. ``zeros`` says how zero points are stored: kept after loading, only while
     loading (symmetric GPTQ checkpoints carry them for nothing), or not at all. ``shape`` counts the bytes of the shape
-    record that compressed-tensors adds to each matrix, ``expert_shape`` the elements it adds per expert.
+    record that compressed-tensors adds to each matrix, ``expert_shape`` the elements it adds per expert. Experts that
+    ranks cut within a group get ``finer_experts`` groups where a kernel of its own takes them (moe_wna16.py).
     """
 
     bits: int
@@ -173,6 +174,7 @@ class PackedInt:
     shape: int = 0
     expert_shape: int = 0
     expert_bias: bool = False
+    finer_experts: bool = False
 
     def linear(self, local: LocalLinear) -> Stored | Refusal:
         """Bytes of a packed matrix; refused where a rank's columns are no whole number of groups."""
@@ -190,6 +192,8 @@ class PackedInt:
     def experts(self, local: LocalExperts) -> Stored | Refusal:
         """Bytes of packed experts; refused where width or hidden size are no whole number of groups."""
         if self.group > 0 and (local.hidden % self.group or local.width % self.group):
+            if self.finer_experts and (finer := self._finer(local)) is not None:
+                return finer
             return Refusal(
                 f"experts of width {local.width} a rank are not divisible by the quantization group size {self.group}"
             )
@@ -199,6 +203,34 @@ class PackedInt:
         size = local.weights * self.bits // 8 + scales * local.element + shape + local.bias_bytes
         spare = local.rows * local.element if self.expert_bias and not local.bias else 0
         return Stored(size + zeros + spare, size + (zeros if self.zeros == "kept" else 0))
+
+    def _finer(self, local: LocalExperts) -> Stored | None:
+        group = math.gcd(self.group, local.hidden, local.width)
+        if group < 32:
+            return None
+        scales = local.groups(group)
+        zeros = scales * self.bits // 8 if self.zeros == "kept" else 0
+        return _same(local.weights * self.bits // 8 + scales * local.element + zeros + local.bias_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class BitsAndBytes4:
+    """Four bits a weight and one byte of scale per block of 64, whose own scales are float32 per 256 of them."""
+
+    block: int = 64
+    nested: int = 256
+
+    def linear(self, local: LocalLinear) -> Stored:
+        """Bytes of a matrix quantized while loading, or before."""
+        return _same(self._size(local.weights) + local.bias_bytes)
+
+    def experts(self, local: LocalExperts) -> Stored:
+        """Bytes of experts."""
+        return _same(self._size(local.weights) + local.bias_bytes)
+
+    def _size(self, weights: int) -> int:
+        scales = math.ceil(weights / self.block)
+        return math.ceil(weights / 2) + scales + math.ceil(scales / self.nested) * FLOAT32
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,10 +344,11 @@ class Nvfp4:
     inputs: bool = True
     swizzled: bool = False
     idle_inputs: bool = False
+    checked: bool = True
 
     def linear(self, local: LocalLinear) -> Stored | Refusal:
-        """Bytes of a 4-bit float matrix; refused where a rank's columns are no multiple of 16."""
-        if local.cols % 16:
+        """Bytes of a 4-bit float matrix; refused where a rank's columns are no multiple of 16, if ``checked``."""
+        if self.checked and local.cols % 16:
             return Refusal(f"{local.cols} input columns a rank are not a multiple of 16, which NVFP4 needs")
         body = local.weights // 2 + local.bias_bytes
         scales = local.all_rows * (local.cols // self.group)

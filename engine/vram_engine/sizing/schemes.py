@@ -20,11 +20,13 @@ from vram_engine.model.spec import (
     Unavailable,
     WeightFormat,
 )
+from vram_engine.sizing.budget import Basis
 from vram_engine.sizing.engine_args import EngineArgs
-from vram_engine.sizing.names import Names, UnsafePattern, names_of
+from vram_engine.sizing.names import Names, UnsafePatternError, names_of
 from vram_engine.sizing.parallelism import Refusal
 from vram_engine.sizing.quantization import (
     INT64,
+    BitsAndBytes4,
     Block8,
     Mxfp4,
     Mxfp8,
@@ -57,13 +59,15 @@ class Plan:
 
     modules: tuple[Placed, ...]
     attention: CacheScales
+    basis: Basis = "exact"
 
 
 @dataclass(frozen=True, slots=True)
 class CacheScales:
     """Scales that an attention operator holds while a quantized checkpoint is loaded; they are dropped after it.
 
-    ``scalars`` values in the model's dtype, then ``heads`` values per KV head in float32 and again in the model's dtype.
+    ``scalars`` values in the model's dtype, then ``heads`` values in float32 and again in the model's dtype, once or,
+    ``by_head``, for each KV head.
     """
 
     scalars: int = 0
@@ -94,6 +98,7 @@ ONLINE: Mapping[str, tuple[Scheme, Scheme]] = MappingProxyType(
         "mxfp4": (Mxfp4(), Mxfp4()),
         "experts_int8": (Unquantized(), PerChannel8()),
         "int8_per_channel_weight_only": (Unquantized(), PerChannel8()),
+        "bitsandbytes": (BitsAndBytes4(), BitsAndBytes4()),
         "nvfp4_per_token": (Unquantized(), Nvfp4(inputs=False, swizzled=True)),
     }
 )
@@ -112,6 +117,9 @@ SAME_METHOD: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 
+# Methods whose bytes are known from measured models, not from the code that allocates them.
+BASES: Mapping[str, Basis] = MappingProxyType({"bitsandbytes": "measured"})
+
 # First versions without a method (the wheels' own registries).
 REMOVED: Mapping[str, Version] = MappingProxyType(
     {
@@ -121,22 +129,33 @@ REMOVED: Mapping[str, Version] = MappingProxyType(
 )
 
 
+# The first version whose kernels no longer take weights in the order of their activations (gptq_utils.py).
+NO_ACT_ORDER = Version(0, 32, 0)
+
+
 def plan(spec: ModelSpec, args: EngineArgs, gpu_capability: tuple[int, int]) -> Plan | Refusal | Unavailable:
     """The scheme of every module under these arguments."""
     requested = args.quantization.lower() if args.quantization else None
     stored = spec.quantization
     method = stored.method if stored is not None else requested
-    if method in REMOVED and args.vllm_version >= REMOVED[method]:
+    if method is not None and method in REMOVED and args.vllm_version >= REMOVED[method]:
         return Refusal(f"Unknown quantization method: {method}; vLLM {args.vllm_version} no longer has it.")
     if stored is not None and requested not in {None, stored.method, *SAME_METHOD.get(stored.method, ())}:
         return Refusal(
             f"Quantization method specified in the model config ({stored.method}) does not match the quantization "
             f"method specified in the `quantization` argument ({requested})."
         )
+    if args.vllm_version >= NO_ACT_ORDER and stored is not None and _is_act_ordered(stored):
+        return Refusal("GPTQ group activation ordering (desc_act=True) is no longer supported.")
     try:
         return _plan(spec.modules, spec.renames, stored, requested, gpu_capability)
-    except UnsafePattern as unsafe:
+    except UnsafePatternError as unsafe:
         return Unavailable(str(unsafe))
+
+
+def _is_act_ordered(stored: CheckpointQuantization) -> bool:
+    formats = (stored.default, *(weight for _, weight in stored.targets))
+    return any(weight is not None and weight.act_order and weight.group_size != -1 for weight in formats)
 
 
 @lru_cache(maxsize=128)
@@ -158,7 +177,7 @@ def _plan(
             if not isinstance(placed, list):
                 return placed
             chosen.extend(placed)
-    return Plan(tuple(chosen), cache_scales(stored))
+    return Plan(tuple(chosen), cache_scales(stored), BASES.get(stored.method, "exact"))
 
 
 def _online(blocks: tuple[Block, ...], requested: str | None, plain: Scheme) -> Plan | Refusal | Unavailable:
@@ -175,6 +194,7 @@ def _online(blocks: tuple[Block, ...], requested: str | None, plain: Scheme) -> 
             for module in block.modules
         ),
         NO_SCALES,
+        BASES.get(requested, "exact"),
     )
 
 
@@ -223,7 +243,7 @@ def _may_be_quantized(module: Module, stored: CheckpointQuantization) -> bool:
     return False
 
 
-def _format(prefix: str, module: Module, names: Names) -> WeightFormat | None | Refusal:
+def _format(prefix: str, module: Module, names: Names) -> WeightFormat | Refusal | None:
     if isinstance(module, RoutedExperts):
         return names.experts(prefix + module.name, module.parts)
     if isinstance(module, Embedding):
@@ -253,18 +273,19 @@ def _packed_int(weight: WeightFormat, _: tuple[int, int]) -> Scheme | Refusal:
     if weight.packing == "awq":
         if weight.bits != 4:
             return Refusal(f"AWQ with {weight.bits} bits is not supported, only 4.")
-        return PackedInt(4, weight.group_size, "kept")
+        return PackedInt(4, weight.group_size, "kept", finer_experts=True)
     if weight.packing == "gptq":
         if (weight.bits, weight.symmetric) not in {(4, True), (8, True)}:
             return Refusal(f"Unsupported quantization config: bits={weight.bits}, sym={weight.symmetric}")
-        return PackedInt(weight.bits, weight.group_size, "loading", expert_bias=True)
+        return PackedInt(weight.bits, weight.group_size, "loading", expert_bias=True, finer_experts=True)
     zeros = "none" if weight.symmetric else "kept"
     return PackedInt(weight.bits, weight.group_size, zeros, shape=2 * INT64, expert_shape=4)
 
 
 def _fp8(weight: WeightFormat, _: tuple[int, int]) -> Scheme:
     if weight.strategy == "block" and weight.block is not None:
-        return Block8(*weight.block, fused_may_cut=weight.packing == "fp8")
+        by_exponent = weight.packing == "e8m0"
+        return Block8(*weight.block, 1 if by_exponent else FLOAT32, fused_may_cut=weight.packing in {"fp8", "e8m0"})
     if weight.strategy == "channel":
         return PerChannel8(static_experts=weight.static)
     return PerTensor8(weight.static)
@@ -278,22 +299,24 @@ def _int8(weight: WeightFormat, _: tuple[int, int]) -> Scheme:
 
 
 def _nvfp4(weight: WeightFormat, capability: tuple[int, int]) -> Scheme:
-    idle = weight.packing == "modelopt" and not weight.static
-    return Nvfp4(weight.group_size, weight.static, capability >= BLACKWELL, idle)
+    by_modelopt = weight.packing == "modelopt"
+    idle = by_modelopt and not weight.static
+    return Nvfp4(weight.group_size, weight.static, capability >= BLACKWELL, idle, by_modelopt)
 
 
-def _mxfp4(_: WeightFormat, capability: tuple[int, int]) -> Scheme:
-    # Triton's kernels, chosen on Hopper, take widths in steps of 64; TRTLLM on Blackwell and Marlin want larger tiles
-    # (fused_moe/oracle/mxfp4.py, mxfp4_round_up_hidden_size_and_intermediate_size).
-    return Mxfp4(64, 1) if capability[0] == HOPPER[0] else Mxfp4(128, 256)
+def _mxfp4(weight: WeightFormat, capability: tuple[int, int]) -> Scheme:
+    # Triton's kernels, chosen for gpt-oss on Hopper, take widths in steps of 64; TRTLLM on Blackwell and Marlin want
+    # larger tiles (fused_moe/oracle/mxfp4.py, mxfp4_round_up_hidden_size_and_intermediate_size).
+    by_triton = weight.packing == "gpt-oss" and capability[0] == HOPPER[0]
+    return Mxfp4(64, 1) if by_triton else Mxfp4(128, 256)
 
 
 def _mxfp8(_: WeightFormat, __: tuple[int, int]) -> Scheme:
     return Mxfp8()
 
 
-def _bitsandbytes(weight: WeightFormat, _: tuple[int, int]) -> Scheme | Unavailable:
-    return Unavailable(f"bitsandbytes in {weight.bits} bits is not derived")
+def _bitsandbytes(weight: WeightFormat, _: tuple[int, int]) -> Scheme:
+    return BitsAndBytes4() if weight.bits == 4 else PerChannel8()
 
 
 SCHEMES: Mapping[str, Callable[[WeightFormat, tuple[int, int]], Scheme | Unavailable | Refusal]] = MappingProxyType(

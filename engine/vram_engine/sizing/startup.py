@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from vram_engine.facts.constants import constant
 from vram_engine.hardware import Gpu
 from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.sizing.activations import activations
@@ -96,25 +97,38 @@ def startup(
     """
     if not weights:
         return Unavailable("the weights are not known")
+    if min(args.tensor_parallel_size, args.pipeline_parallel_size, args.data_parallel_size) < 1:
+        return Unavailable("a parallel size must be at least 1")
+    if args.gpu_memory_utilization is not None and not 0 < args.gpu_memory_utilization <= 1:
+        return Unavailable("gpu_memory_utilization must be above 0 and at most 1")
     regime = era(spec, args, gpu.capability)
     limits = batch(args, gpu, max_model_len, spec)
-    device = gpu.memory_bytes if memory_bytes is None else memory_bytes
+    device = _device(gpu, memory_bytes)
     utilization = regime.gpu_memory_utilization if args.gpu_memory_utilization is None else args.gpu_memory_utilization
-    requested = math.ceil(device * utilization)
+    requested = Range(*(math.ceil(total * utilization) for total in (device.low, device.expected, device.high)))
     stages = tuple(
         _stage(spec, args, gpu, regime, limits, requested, weight, first=index == 0, last=index == len(weights) - 1)
         for index, weight in enumerate(weights)
     )
     checked = free_bytes is not None and regime.free_memory_checked
     return StartupBudget(
-        requested=requested,
-        slack=device - requested,
+        requested=requested.expected,
+        slack=device.expected - requested.expected,
         stages=stages,
         kv_cache_available=min((stage.kv_cache_available for stage in stages), key=lambda left: left.expected),
         batch=limits,
         era=regime,
-        free_memory=FreeMemoryCheck(free_bytes, requested) if checked and free_bytes is not None else None,
+        free_memory=FreeMemoryCheck(free_bytes, requested.expected) if checked and free_bytes is not None else None,
     )
+
+
+def _device(gpu: Gpu, memory_bytes: int | None) -> Range:
+    """The device's total: what is known of the very card, or the extremes that drivers report for its kind."""
+    expected = gpu.memory_bytes if memory_bytes is None else memory_bytes
+    low = gpu.memory_low if memory_bytes is None else memory_bytes
+    high = gpu.memory_high if memory_bytes is None else memory_bytes
+    odds = constant("device_permille")
+    return Range(low + expected * odds.low // 1000, expected, high + expected * odds.high // 1000)
 
 
 def overridden(budget: StartupBudget, bytes_per_block: Sequence[int], num_gpu_blocks: int) -> StartupBudget:
@@ -132,6 +146,14 @@ def overridden(budget: StartupBudget, bytes_per_block: Sequence[int], num_gpu_bl
     return replace(budget, stages=stages, kv_cache_available=fullest)
 
 
+def _left(requested: Range, parts: Sequence[Term]) -> Range:
+    """What the parts leave of the share asked for. They err independently, so that their bands add up by squares."""
+    left = requested.expected - sum(part.bytes for part in parts)
+    down = math.hypot(requested.expected - requested.low, *(part.high - part.bytes for part in parts))
+    up = math.hypot(requested.high - requested.expected, *(part.bytes - part.low for part in parts))
+    return Range(left - math.ceil(down), left, left + math.ceil(up))
+
+
 def _exactly(amount: int) -> Range:
     return Range(amount, amount, amount)
 
@@ -142,7 +164,7 @@ def _stage(
     gpu: Gpu,
     regime: Era,
     limits: Batch,
-    requested: int,
+    requested: Range,
     weights: Term,
     *,
     first: bool,
@@ -157,7 +179,7 @@ def _stage(
     if regime.sampler_state_charged and last:
         parts.append(sampler_state(spec, limits))
     spent = total("spent before the KV cache", "weights and everything vLLM measures beside them", *parts)
-    left = Range(requested - spent.high, requested - spent.bytes, requested - spent.low)
+    left = _left(requested, parts)
     if args.kv_cache_memory_bytes is not None:
         left = _exactly(args.kv_cache_memory_bytes)
     return Stage(weights, spent, left, _outside(spec, args, gpu, regime, limits))

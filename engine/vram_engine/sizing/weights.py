@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vram_engine.facts.dtypes import BYTES, SPELLINGS, NEEDS_MORE_RANGE_THAN_FLOAT16, automatic
+from vram_engine.facts.dtypes import BYTES, NEEDS_MORE_RANGE_THAN_FLOAT16, SPELLINGS, automatic
 from vram_engine.model.spec import (
     Attention,
     Block,
@@ -30,6 +30,7 @@ from vram_engine.sizing.parallelism import (
     padded_vocab,
     parallel_refusals,
     pipeline_stages,
+    shared_experts_are_whole,
 )
 from vram_engine.sizing.quantization import NOTHING, LocalExperts, LocalLinear, Scheme, Stored, Unquantized
 from vram_engine.sizing.schemes import Placed, Plan, plan
@@ -51,17 +52,34 @@ def weights(
     dtype = model_dtype(spec, args, gpu_capability)
     if isinstance(dtype, Refusal):
         return dtype
+    if spec.shapes_guessed:
+        return _guessed(spec, args, BYTES[dtype])
     chosen = plan(spec, args, gpu_capability)
     if not isinstance(chosen, Plan):
         return chosen
     stages = pipeline_stages(spec.num_layers, args.pipeline_parallel_size)
+    share = Share(args, dtype, chosen, shared_experts_are_whole(spec, args))
     terms = []
     for number, layers in enumerate(stages):
-        term = _stage(_Stage(number, len(stages), layers), spec, args, dtype, chosen)
+        term = _stage(_Stage(number, len(stages), layers), share)
         if isinstance(term, Refusal):
             return term
         terms.append(term)
     return tuple(terms)
+
+
+# What a method keeps of 16 bits, for models of which only the number of parameters is told.
+EIGHT_BIT_METHODS = frozenset({"fp8", "fp8_per_tensor", "fp8_per_block", "fp8_per_channel", "ptpc_fp8", "mxfp8"})
+
+
+def _guessed(spec: ModelSpec, args: EngineArgs, element: int) -> tuple[Term, ...]:
+    """A model known by its parameters alone: so many bytes each, shared out evenly."""
+    each = 1 if (args.quantization or "").lower() in EIGHT_BIT_METHODS else element
+    ranks, stages = args.tensor_parallel_size, args.pipeline_parallel_size
+    size = -(-spec.parameters * each // (ranks * stages))
+    because = f"{spec.parameters / 1e9:.1f} billion parameters of {each} bytes over {ranks * stages} GPUs"
+    part = Term("parameters", size, because, "rule of thumb")
+    return tuple(Term(f"weights of stage {stage}", size, because, "rule of thumb", (part,)) for stage in range(stages))
 
 
 def allocated_bytes(stage: Term) -> int:
@@ -80,6 +98,32 @@ def model_dtype(spec: ModelSpec, args: EngineArgs, gpu_capability: tuple[int, in
     if dtype == "float16" and spec.model_type in NEEDS_MORE_RANGE_THAN_FLOAT16:
         return Refusal(f"The model type {spec.model_type!r} does not support float16: numerical instability.")
     return dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What decides the share of every module that a rank holds.
+
+    Shared experts are on every rank where ``whole_shared_experts``, and towers nowhere with ``language_model_only``.
+    """
+
+    args: EngineArgs
+    dtype: str
+    chosen: Plan
+    whole_shared_experts: bool = False
+
+    def ranks(self, module: Module) -> int:
+        """The ranks over which the module is divided."""
+        whole = self.whole_shared_experts and isinstance(module, Linear) and module.kind == "shared_experts"
+        return 1 if whole else self.args.tensor_parallel_size
+
+    def leaves_out(self, module: Module) -> bool:
+        """Whether the module is not built at all."""
+        return self.args.language_model_only and module_kind(module) == "tower"
+
+    def element(self, module: Linear | Parameter | Embedding | Rotary) -> int:
+        """Bytes of one unquantized weight of the module."""
+        return BYTES[module.dtype or self.dtype]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,37 +155,41 @@ class _Stage:
         return (len(block.layers) or 1) * here[block.place]
 
 
-def _stage(stage: _Stage, spec: ModelSpec, args: EngineArgs, dtype: str, chosen: Plan) -> Term | Refusal:
+def _stage(stage: _Stage, share: Share) -> Term | Refusal:
     kinds: dict[str, Stored] = {}
     tables: set[tuple[str, int, int, int]] = set()
-    for placed in chosen.modules:
+    for placed in share.chosen.modules:
         module = placed.module
         copies = stage.copies(placed.block)
-        if copies == 0:
+        if copies == 0 or share.leaves_out(module):
             continue
         if isinstance(module, Rotary):
-            tables.add((module.identity, module.positions, module.dims, BYTES[module.dtype or dtype]))
+            tables.add((module.identity, module.positions, module.dims, share.element(module)))
             continue
-        stored = module_bytes(placed, chosen, args, dtype)
+        stored = module_bytes(placed, share)
         if isinstance(stored, Refusal):
             return stored
         kinds[module_kind(module)] = kinds.get(module_kind(module), NOTHING) + stored.times(copies)
-    return _term(stage, kinds, sum(rows * dims * size for _, rows, dims, size in tables), args)
+    return _term(stage, kinds, sum(rows * dims * size for _, rows, dims, size in tables), share)
 
 
-def _term(stage: _Stage, kinds: dict[str, Stored], buffers: int, args: EngineArgs) -> Term:
-    parts = [Term(kind, stored.allocated, _because(kind, stored.allocated, args)) for kind, stored in kinds.items()]
+def _term(stage: _Stage, kinds: dict[str, Stored], buffers: int, share: Share) -> Term:
+    args, basis = share.args, share.chosen.basis
+    parts = [
+        Term(kind, stored.allocated, _because(kind, stored.allocated, args), basis) for kind, stored in kinds.items()
+    ]
     parts.append(Term(BUFFERS, buffers, f"rotary tables of {buffers / MIB:.1f} MiB"))
     change = sum(stored.resident - stored.allocated for stored in kinds.values())
     if change:
         parts.append(Term(AFTER_LOADING, change, f"repacking after loading changes {change / MIB:+.1f} MiB"))
     first, end = stage.layers
     because = f"layers {first} to {end - 1} on each of {args.tensor_parallel_size} tensor-parallel ranks"
-    return Term(f"weights of stage {stage.number}", sum(part.bytes for part in parts), because, parts=tuple(parts))
+    return Term(f"weights of stage {stage.number}", sum(part.bytes for part in parts), because, basis, tuple(parts))
 
 
 def _because(kind: str, size: int, args: EngineArgs) -> str:
-    return f"{kind.replace('_', ' ')}: {size / MIB:,.1f} MiB a rank at a tensor parallel size of {args.tensor_parallel_size}"
+    ranks = args.tensor_parallel_size
+    return f"{kind.replace('_', ' ')}: {size / MIB:,.1f} MiB a rank at a tensor parallel size of {ranks}"
 
 
 def module_kind(module: Module) -> str:
@@ -151,20 +199,21 @@ def module_kind(module: Module) -> str:
     return "attention" if isinstance(module, Attention | Rotary) else module.kind
 
 
-def module_bytes(placed: Placed, chosen: Plan, args: EngineArgs, dtype: str) -> Stored | Refusal:
+def module_bytes(placed: Placed, share: Share) -> Stored | Refusal:
     """Bytes of one module on one rank."""
     module, scheme = placed.module, placed.scheme
+    ranks = share.ranks(module)
     if isinstance(module, Attention):
-        kv_heads = max(1, module.kv_heads // args.tensor_parallel_size)
-        return Stored(chosen.attention.bytes_of(module, kv_heads, BYTES[dtype]), 0)
+        kv_heads = max(1, module.kv_heads // ranks)
+        return Stored(share.chosen.attention.bytes_of(module, kv_heads, BYTES[share.dtype]), 0)
     if isinstance(module, Linear):
-        return _linear(module, scheme, args.tensor_parallel_size, BYTES[module.dtype or dtype])
+        return _linear(module, scheme, ranks, share.element(module))
     if isinstance(module, RoutedExperts):
-        return _experts(module, scheme, args, BYTES[dtype])
+        return _experts(module, scheme, share.args, BYTES[share.dtype])
     if isinstance(module, Embedding):
-        return _embedding(module, scheme, args.tensor_parallel_size, BYTES[module.dtype or dtype])
+        return _embedding(module, scheme, ranks, share.element(module))
     if isinstance(module, Parameter):
-        return _parameter(module, args.tensor_parallel_size, BYTES[module.dtype or dtype])
+        return _parameter(module, ranks, share.element(module))
     return NOTHING
 
 
@@ -173,6 +222,8 @@ def _linear(module: Linear, scheme: Scheme, ranks: int, element: int) -> Stored 
     rows = _rows(module.parts, ranks if module.split == "column" else 1)
     if isinstance(rows, Refusal):
         return rows
+    if module.merges and any(part.replicable and part.units % ranks for part in module.parts):
+        rows = (sum(rows),)
     cols = local_units(Part(module.name, module.cols), ranks if module.split == "row" else 1)
     if isinstance(cols, Refusal):
         return cols

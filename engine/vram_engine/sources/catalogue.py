@@ -6,22 +6,18 @@ from pathlib import Path
 
 from vram_engine.facts.catalogue import catalogue_model, suggest_models
 from vram_engine.model import from_config
-from vram_engine.model.reference import FoundModel, ModelRef
+from vram_engine.model.reference import FoundModel, ModelRef, Unanswered
 from vram_engine.model.spec import Unavailable
 
 
 class CatalogueModels:
     """Models by their hub id."""
 
-    def find(self, ref: ModelRef, folders: tuple[Path, ...]) -> FoundModel | Unavailable | None:  # noqa: ARG002  # a catalogue has no folders
-        """The catalogue's row, or None when it has none of that id."""
+    def find(self, ref: ModelRef, folders: tuple[Path, ...]) -> FoundModel | Unavailable | Unanswered | None:  # noqa: ARG002  # a catalogue has no folders
+        """The catalogue's row, or None when it has none of that id and none like it."""
         row = catalogue_model(ref.name)
         if row is None:
             close = suggest_models(ref.name)
-            if close:
-                return Unavailable(
-                    f"{ref.name} is not a directory here and not in the catalogue; did you mean {close[0]}?"
-                )
-            return None
+            return Unanswered(f"did you mean {close[0]}?") if close else None
         spec = from_config(row.config, quant_config=row.quant_config, pooling=row.pooling)
         return spec if isinstance(spec, Unavailable) else FoundModel(spec, "catalogue")

@@ -1,16 +1,37 @@
-"""Models in local directories: config.json and its neighbours, read as data and never executed."""
+"""Models in local directories: config.json, its neighbours and the headers of the weights, never executed."""
 
 from __future__ import annotations
 
-import json
+import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from vram_engine.model import from_config
-from vram_engine.model.reference import FoundModel, ModelRef
+from vram_engine.model.reference import CheckpointFacts, FoundModel, ModelRef, SourceName
 from vram_engine.model.spec import Unavailable
+from vram_engine.sources.checkpoint import (
+    INDEX,
+    LONGEST_INDEX,
+    PREFIX_BYTES,
+    Header,
+    MalformedError,
+    checkpoint_facts,
+    header_length,
+    weight_files,
+)
+from vram_engine.sources.gguf import described_gguf
+from vram_engine.sources.model_files import (
+    CONFIG,
+    LONGEST_JSON,
+    MODULES,
+    QUANT_CONFIG,
+    ModelFiles,
+    found_model,
+    json_object,
+)
+from vram_engine.sources.names import elsewhere, shown
 
-# The largest real config.json is a few hundred KiB (long ignore lists); a file past this is not one.
-_LARGEST_FILE = 8 * 2**20
+_MOST_ENTRIES = 20_000
 
 
 class LocalModels:
@@ -18,11 +39,17 @@ class LocalModels:
 
     def find(self, ref: ModelRef, folders: tuple[Path, ...]) -> FoundModel | Unavailable | None:
         """The model in the directory that ``ref`` names, None when it names no directory."""
-        directory = model_directory(ref.name, folders)
+        other = elsewhere(ref.name)
+        if other is not None:
+            return Unavailable(other)
+        directory = located(ref.name, folders, CONFIG)
         if directory is not None:
-            return read_directory(directory)
+            return read_directory(directory, "local")
+        file = located(ref.name, folders) if ref.name.lower().endswith(".gguf") else None
+        if file is not None:
+            return described_gguf(file)
         if looks_like_a_path(ref.name):
-            return Unavailable(f"there is no directory {ref.name} here with a config.json")
+            return Unavailable(f"there is no directory {shown(ref.name)} here with a config.json")
         return None
 
 
@@ -31,42 +58,79 @@ def looks_like_a_path(name: str) -> bool:
     return name.startswith(("/", "./", "../", "~")) or "\\" in name or name.count("/") > 1
 
 
-def model_directory(name: str, folders: tuple[Path, ...]) -> Path | None:
-    """The first directory called ``name`` with a config.json; relative names start at each of ``folders`` in turn."""
+def located(name: str, folders: tuple[Path, ...], inside: str = "") -> Path | None:
+    """The first path called ``name`` that is a file, or has the file ``inside``; relative ones start at ``folders``."""
     if not name or "\0" in name or len(name) > 1024:
         return None
     try:
         path = Path(name).expanduser()
         for candidate in (path,) if path.is_absolute() else tuple(folder / path for folder in folders):
-            if (candidate / "config.json").is_file():
+            if (candidate / inside).is_file():
                 return candidate
     except (OSError, RuntimeError, ValueError):
         return None
     return None
 
 
-def read_directory(directory: Path) -> FoundModel | Unavailable:
-    """The model whose files are in ``directory``."""
-    config = read_json(directory / "config.json")
+def read_directory(directory: Path, source: SourceName, commit: str | None = None) -> FoundModel | Unavailable:
+    """The model whose files are in ``directory``; headers that cannot be read cost the exact bytes, not the model."""
+    config = read_json(directory / CONFIG)
     if isinstance(config, Unavailable):
         return config
-    quant_config = read_json(directory / "hf_quant_config.json")
-    spec = from_config(
+    quant_config = read_json(directory / QUANT_CONFIG)
+    checkpoint, notes = _checkpoint(directory)
+    files = ModelFiles(
         config,
         quant_config=None if isinstance(quant_config, Unavailable) else quant_config,
-        pooling=(directory / "modules.json").is_file(),
+        pooling=(directory / MODULES).is_file(),
+        checkpoint=checkpoint,
+        commit=commit,
+        notes=notes,
     )
-    return spec if isinstance(spec, Unavailable) else FoundModel(spec, "local")
+    return found_model(files, source)
 
 
 def read_json(path: Path) -> dict[str, object] | Unavailable:
-    """A JSON object from a file, or why there is none; size and depth are bounded."""
+    """A JSON object from a regular file, or why there is none; size and depth are bounded."""
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            return Unavailable(f"{path} is too large to be a model's {path.name}")
-        value = json.loads(path.read_text(encoding="utf-8"))
+        if not path.is_file():
+            return Unavailable(f"{path} is not a file")
+        data = _start_of(path, LONGEST_JSON + 1)
     except OSError as error:
         return Unavailable(f"{path} cannot be read: {error.strerror}")
-    except (ValueError, RecursionError):
-        return Unavailable(f"{path} is not valid JSON")
-    return value if isinstance(value, dict) else Unavailable(f"{path} is not a JSON object")
+    return json_object(data, str(path))
+
+
+def _start_of(path: Path, most: int) -> bytes:
+    """A file's first bytes; Python would reserve ``most`` of them for a small file too."""
+    with path.open("rb") as file:
+        return file.read(min(os.fstat(file.fileno()).st_size + 1, most))
+
+
+def _checkpoint(directory: Path) -> tuple[CheckpointFacts | None, tuple[str, ...]]:
+    """What the safetensors files of a directory hold, and why nothing can be said where something is wrong."""
+    try:
+        names = [entry.name for entry in islice(os.scandir(directory), _MOST_ENTRIES) if entry.is_file()]
+        index = _index(directory) if INDEX in names else None
+        files = weight_files(names, index)
+        facts = checkpoint_facts(_headers(directory, files))
+    except MalformedError as error:
+        return None, (str(error),)
+    except OSError as error:
+        return None, (f"the weights in {directory} cannot be read: {error.strerror}",)
+    return (facts if files else None), ()
+
+
+def _index(directory: Path) -> bytes:
+    data = _start_of(directory / INDEX, LONGEST_INDEX + 1)
+    if len(data) > LONGEST_INDEX:
+        raise MalformedError(f"{INDEX} is longer than is read")
+    return data
+
+
+def _headers(directory: Path, files: tuple[str, ...]) -> Iterator[Header]:
+    for name in files:
+        with (directory / name).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            length = header_length(file.read(PREFIX_BYTES), shown(name), size)
+            yield Header(shown(name), file.read(length), size - PREFIX_BYTES - length)

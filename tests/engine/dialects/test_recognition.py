@@ -10,8 +10,8 @@ from vram_engine.syntax.parse import parse
 
 def dialect(text, known_as=None):
     """What the first document of a text is recognised as."""
-    document = parse(text).documents[0]
-    found = recognise(document, known_as=known_as, ours=bool(document.comments))
+    tree = parse(text)
+    found = recognise(tree, 0, known_as=known_as, ours=bool(tree.documents[0].comments))
     return found.name if found is not None else None
 
 

@@ -112,6 +112,21 @@ def test_without_weights_there_is_no_budget() -> None:
     assert isinstance(startup(spec("llama-8b"), EngineArgs(), card("l4"), (), max_model_len=8192), Unavailable)
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        EngineArgs(gpu_memory_utilization=float("nan")),
+        EngineArgs(gpu_memory_utilization=0.0),
+        EngineArgs(gpu_memory_utilization=1.5),
+        EngineArgs(tensor_parallel_size=0),
+    ],
+)
+def test_impossible_arguments_are_not_sized(args: EngineArgs) -> None:
+    """Arguments that vLLM refuses give no budget."""
+    weights = (Term("weights", 16 * GIB, "known"),)
+    assert isinstance(startup(spec("llama-8b"), args, card("l4"), weights, max_model_len=8192), Unavailable)
+
+
 def test_graphs_outside_the_share_can_exhaust_the_device() -> None:
     """At 98 % of an L4 there is no room for the context and for graphs that nothing was set aside for."""
     args = EngineArgs(Version(0, 12, 0), gpu_memory_utilization=0.98)

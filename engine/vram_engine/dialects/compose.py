@@ -1,0 +1,153 @@
+"""Docker Compose: services whose command line starts vLLM, and the GPUs they reserve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vram_engine.deployment import Deployment, Known, MapSite, Setting, Site, Unknown
+from vram_engine.dialects.accelerators import docker_size, items
+from vram_engine.dialects.base import Dialect
+from vram_engine.dialects.chars import Chars, hole
+from vram_engine.dialects.compose_gpus import gpus_of_service
+from vram_engine.dialects.compose_services import Service, services
+from vram_engine.dialects.container import (
+    Container,
+    Given,
+    container_launches,
+    container_remarks,
+    deployment,
+    engine_of,
+    item_words,
+    scalar_chars,
+    version_setting,
+    with_remarks,
+)
+from vram_engine.dialects.image import read_image
+from vram_engine.dialects.peers import Started, with_peers
+from vram_engine.dialects.pods import CONTAINER_SHM_BYTES
+from vram_engine.dialects.shell import split_words
+from vram_engine.dialects.variables import interpolated
+from vram_engine.dialects.words import ScalarPart, Word
+from vram_engine.syntax.nodes import Document, Mapping, Scalar, Tree, resolve
+from vram_engine.text import Span
+
+
+def _claims(tree: Tree, number: int) -> bool:
+    return _suits(tree.documents[number]) and bool(_read(tree, number))
+
+
+def _suits(document: Document) -> bool:
+    root = resolve(document.root)
+    if not isinstance(root, Mapping) or root.entry("apiVersion") is not None or root.entry("on") is not None:
+        return False
+    return isinstance(root.get("services"), Mapping)
+
+
+def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
+    found: list[Started] = []
+    for service in services(tree.documents[number].root):
+        read = tuple(_read_service(tree.text, number, service))
+        for each in read:
+            name = service.name if len(read) == 1 else f"{service.name}/{each.deployment.name or len(found)}"
+            found.append(each.named(name))
+    return with_peers(found)
+
+
+def _read_service(text: str, number: int, service: Service) -> Iterator[Started]:
+    container = _container(text, service)
+    if container is None:
+        return
+    for launch in container_launches(container):
+        gpus = gpus_of_service(text, service, launch.variables)
+        facts = (_shared_memory(service), version_setting(container.image, container.image_span))
+        given = gpus.given + Given(tuple(fact for fact in facts if fact is not None), _shm_site(number, service))
+        engine = engine_of(text, launch, container.image, facts[1])
+        made = deployment("compose", "", number, service.span, engine, given)
+        made = with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
+        yield Started(made, gpus.devices, service.profiles)
+
+
+def _container(text: str, service: Service) -> Container | None:
+    """What a service runs; None when its command cannot be read."""
+    variables = {name: _variable(text, service, name) for name in service.environment}
+    words: list[Word] = []
+    for section in ("entrypoint", "command"):
+        read = _words(text, service, section)
+        if read is None:
+            return None
+        words += read
+    image = _image(text, service)
+    entrypoint = service.node("entrypoint")
+    return Container(
+        words=tuple(words),
+        replaces_entrypoint=entrypoint is not None and not _is_null(entrypoint),
+        image=read_image(image.text if image is not None and image.hole is None else ""),
+        image_span=image.span if image is not None else None,
+        variables=variables,
+        names={name: span for name, (span, _, _) in service.environment.items()},
+    )
+
+
+def _image(text: str, service: Service) -> Chars | None:
+    chars = scalar_chars(text, service.node("image"))
+    return interpolated(chars) if chars is not None else None
+
+
+def _variable(text: str, service: Service, name: str) -> Chars:
+    """The value of a variable of the service's environment."""
+    span, node, shared = service.environment[name]
+    chars = scalar_chars(text, node, shared=shared)
+    if chars is None:
+        return hole(span, f"{name} cannot be read")
+    return interpolated(chars.slice(service.skipped(node, name), len(chars.text)))
+
+
+def _is_null(node: object) -> bool:
+    return isinstance(node, Scalar) and node.value is None
+
+
+def _words(text: str, service: Service, section: str) -> tuple[Word, ...] | None:
+    """A command line: a list is taken as it is, a string is split; nothing runs it in a shell."""
+    node = service.node(section)
+    shared = service.is_shared(section)
+    if node is None or _is_null(node):
+        return ()
+    if isinstance(node, Scalar):
+        chars = scalar_chars(text, node, shared=shared)
+        return None if chars is None else split_words(interpolated(chars), ScalarPart(node, shared))
+    listed = item_words(text, node, shared=shared)
+    return None if listed is None else tuple(Word(interpolated(word.chars), word.raw, word.home) for word in listed)
+
+
+def _shared_memory(service: Service) -> Setting | None:
+    """What a service has on /dev/shm: a size of its own, the host's, or the 64 MiB that every container gets."""
+    size = service.node("shm_size")
+    if isinstance(size, Scalar):
+        number = docker_size(size.text)
+        value = Known(number) if number is not None else Unknown(f"shm_size: {size.text} is not a size")
+        return Setting("shm-bytes", value, "file", "shm_size", span=size.span)
+    shown = service.node("ipc")
+    if isinstance(shown, Scalar) and shown.text not in ("private", "none", ""):
+        return Setting("shm-bytes", Unknown("shared memory of elsewhere"), "file", "ipc", span=shown.span)
+    for mount in (*items(service.node("volumes")), *items(service.node("tmpfs"))):
+        span = _mounted(mount)
+        if span is not None:
+            return Setting("shm-bytes", Unknown("a mount on /dev/shm"), "file", "/dev/shm", span=span)
+    if service.is_partial:
+        return None
+    return Setting("shm-bytes", Known(CONTAINER_SHM_BYTES), "default")
+
+
+def _shm_site(number: int, service: Service) -> dict[str, Site | None]:
+    spellings = {str(gib * 2**30): f"{gib}gb" for gib in (1, 2, 4, 8, 16, 32, 64)}
+    return {"shm-bytes": MapSite(number, ("services", service.name, "shm_size"), spellings)}
+
+
+def _mounted(mount: object) -> Span | None:
+    if isinstance(mount, Mapping):
+        target = mount.get("target")
+        return target.span if isinstance(target, Scalar) and target.text == "/dev/shm" else None
+    return mount.span if isinstance(mount, Scalar) and "/dev/shm" in mount.text else None
+
+
+COMPOSE = Dialect("compose", _claims, _suits, _read)

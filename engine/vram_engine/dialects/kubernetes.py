@@ -1,0 +1,90 @@
+"""Kubernetes: every container of every kind that has ``containers``, wherever in the document it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vram_engine.deployment import Deployment
+from vram_engine.dialects.base import Dialect
+from vram_engine.dialects.container import (
+    Given,
+    container_launches,
+    container_remarks,
+    deployment,
+    engine_of,
+    with_remarks,
+)
+from vram_engine.dialects.pod_groups import group_of, spread_by_arguments
+from vram_engine.dialects.pods import Pod, container_of, hardware, kind_of, pods
+from vram_engine.syntax.nodes import Document, Mapping, Scalar, Tree
+from vram_engine.text import Span
+
+# Definitions of kinds, not objects.
+_NOT_OBJECTS = frozenset({"CustomResourceDefinition"})
+
+
+def _claims(tree: Tree, number: int) -> bool:
+    version, kind = kind_of(tree.documents[number])
+    return bool(version and kind) and kind not in _NOT_OBJECTS and bool(_read(tree, number))
+
+
+def _suits(document: Document) -> bool:
+    version, kind = kind_of(document)
+    return bool(version or kind)
+
+
+def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
+    return read_pods(tree, number, "kubernetes", pods(tree.documents[number].root))
+
+
+def read_pods(tree: Tree, number: int, dialect: str, found: Iterator[Pod]) -> tuple[Deployment, ...]:
+    """The deployments of some containers, each by the name of its object."""
+    _, kind = kind_of(tree.documents[number])
+    read = [(pod, each) for pod in found for each in read_pod(tree.text, number, dialect, kind, pod)]
+    names = [object_name(pod) for pod, _ in read]
+    return tuple(
+        _named(each, name, pod, alone=names.count(name) == 1) for name, (pod, each) in zip(names, read, strict=True)
+    )
+
+
+def read_pod(
+    text: str, number: int, dialect: str, kind: str, pod: Pod, more: Given | None = None
+) -> Iterator[Deployment]:
+    """The deployments in one container; ``more`` is what its object says of all its pods."""
+    container = container_of(text, pod.container)
+    if container is None:
+        return
+    for launch in container_launches(container):
+        given = hardware(pod, container) + (more or Given())
+        version = next((each for each in given.settings if each.name == "vllm-version"), None)
+        engine = engine_of(text, launch, container.image, version)
+        given = spread_by_arguments(kind, pod, container, launch, engine, group_of(pod, given))
+        made = deployment(dialect, "", number, anchor(pod), engine, given)
+        yield with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
+
+
+def anchor(pod: Pod) -> Span | None:
+    """The container's name, else its image."""
+    shown = pod.container.get("name") or pod.container.get("image")
+    return shown.span if isinstance(shown, Scalar) else None
+
+
+def object_name(pod: Pod) -> str:
+    """The name of the object that a container belongs to."""
+    for _, holder in reversed(pod.path):
+        metadata = holder.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, Mapping) else None
+        if isinstance(name, Scalar):
+            return name.text
+    return "pod"
+
+
+def _named(found: Deployment, name: str, pod: Pod, *, alone: bool) -> Deployment:
+    from dataclasses import replace
+
+    container = pod.container.get("name")
+    own = container.text if isinstance(container, Scalar) else "container"
+    return replace(found, name=name if alone else f"{name}/{own}")
+
+
+KUBERNETES = Dialect("kubernetes", _claims, _suits, _read)

@@ -1,0 +1,213 @@
+"""Which arguments are a launch of vLLM: told by the program they name, by the image, or by options only vLLM has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from vram_engine.dialects.argv import find_flag
+from vram_engine.dialects.image import Image, read_image
+from vram_engine.dialects.shell import Command, commands
+from vram_engine.dialects.variables import Variables, with_template_holes
+from vram_engine.dialects.words import ScalarPart, Word
+from vram_engine.facts.flags import Flag
+from vram_engine.syntax.nodes import Scalar, resolve
+from vram_engine.text import Span
+
+Program: TypeAlias = Literal["vllm serve", "api_server", "dynamo", "entrypoint"]
+
+# Options of vLLM's that hardly another server has: several of them tell a launch whose image is not known.
+_TELLING = frozenset(
+    {
+        "max-model-len",
+        "gpu-memory-utilization",
+        "max-num-seqs",
+        "max-num-batched-tokens",
+        "kv-cache-dtype",
+        "tensor-parallel-size",
+        "enable-prefix-caching",
+        "tool-call-parser",
+        "kv-cache-memory-bytes",
+    }
+)
+_ENOUGH_TO_TELL = 3
+
+_MODULES: dict[str, Program] = {
+    "vllm.entrypoints.openai.api_server": "api_server",
+    "vllm.entrypoints.api_server": "api_server",
+    "dynamo.vllm": "dynamo",
+}
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh"})
+_PYTHON = re.compile(r"python(?:\d(?:\.\d+)?)?")
+# Commands that run the command behind them.
+_WRAPPERS = frozenset(
+    {
+        *("exec", "env", "nohup", "sudo", "time", "timeout", "nice", "numactl", "stdbuf", "setsid", "catchsegv"),
+        *("tini", "dumb-init", "gosu", "srun", "nsys", "rocprof", "ddtrace-run", "opentelemetry-instrument"),
+        *("uv", "uvx", "poetry", "pdm", "pipenv", "conda", "mamba", "micromamba", "infisical", "doppler"),
+    }
+)
+_CONTAINERS = frozenset({"docker", "podman", "nerdctl"})
+_DEEPEST = 3
+_FURTHEST_BEHIND_A_WRAPPER = 16
+_MODEL_NAME = re.compile(r"/?[\w.@-]+(?:/[\w.@-]+)+/?|/[\w.@-]+", re.ASCII)
+
+
+# What every text has that launches vLLM: its name, or one of its options.
+_MENTIONS_IT = re.compile(r"vllm|max[-_]model[-_]len|gpu[-_]memory[-_]utili[sz]ation|max[-_]num[-_]", re.IGNORECASE)
+
+
+def may_launch(text: str, span: Span) -> bool:
+    """Whether a stretch of text is worth a closer look."""
+    return _MENTIONS_IT.search(text, span.start, span.end) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One start of vLLM: the words of its program, then its arguments, and the environment it starts in.
+
+    ``scripted`` says that a shell script starts it, which may do more than that. ``container`` are the words of a
+    ``docker run`` that it is started by, image included.
+    """
+
+    program: Program
+    named: tuple[Word, ...]
+    words: tuple[Word, ...]
+    variables: Variables
+    scripted: bool = False
+    container: tuple[Word, ...] = ()
+    image: Image | None = None
+
+
+def launches(words: Sequence[Word], variables: Variables, depth: int = 0) -> Iterator[Launch]:
+    """The launches in one command: of vLLM itself, in the script of a ``sh -c``, or in a container it runs."""
+    script = script_of(words)
+    if script is not None:
+        if depth < _DEEPEST:
+            yield from script_launches(script, variables, depth + 1)
+        return
+    found = _container_launch(words, variables) or _named_launch(words, variables)
+    if found is not None:
+        yield replace(found, words=tuple(_plain(word) for word in found.words)) if depth == 0 else found
+
+
+def script_launches(script: Word, variables: Variables, depth: int = 1) -> Iterator[Launch]:
+    """The launches in a shell script."""
+    for command in script_commands(script, variables):
+        for launch in launches(command.words, command.variables, depth):
+            yield replace(launch, scripted=True)
+
+
+def script_commands(script: Word, variables: Variables) -> Iterator[Command]:
+    """All commands of a shell script. A template in it is filled in before the shell sees it."""
+    return commands(with_template_holes(script.chars, shell=True), variables, _script_home(script))
+
+
+def _script_home(word: Word) -> ScalarPart:
+    if isinstance(word.home, ScalarPart):
+        return word.home
+    item = resolve(word.home.holder.items[word.home.index])
+    assert isinstance(item, Scalar)  # a word of a list is a scalar
+    return ScalarPart(item, word.home.shared)
+
+
+def _container_launch(words: Sequence[Word], variables: Variables) -> Launch | None:
+    """``docker run ... IMAGE ...``: everything up to the image is Docker's."""
+    if not words or base_name(words[0].text) not in _CONTAINERS:
+        return None
+    for at in range(1, len(words)):
+        image = read_image(words[at].text)
+        if image.holds_vllm and not words[at].text.startswith("-"):
+            rest, before = words[at + 1 :], tuple(words[: at + 1])
+            found = _named_launch(rest, variables) or entrypoint_launch(rest, variables, image)
+            return None if found is None else replace(found, container=before, image=image)
+    return None
+
+
+def _named_launch(words: Sequence[Word], variables: Variables) -> Launch | None:
+    found = _named(words)
+    if found is None:
+        return None
+    program, start, end = found
+    return Launch(program, tuple(words[start:end]), tuple(words[end:]), variables)
+
+
+def entrypoint_launch(words: Sequence[Word], variables: Variables, image: Image | None) -> Launch | None:
+    """A launch by an image's own entrypoint, to which the words are arguments.
+
+    An image that holds vLLM needs a model or one option of vLLM's beside it, an unknown one several.
+    """
+    telling, core = _counted(words)
+    if image is not None and image.name and not image.holds_vllm and telling < _ENOUGH_TO_TELL:
+        return None
+    holds = image is not None and image.holds_vllm
+    is_launch = (holds and (core > 0 or _names_a_model(words))) or telling >= _ENOUGH_TO_TELL
+    return Launch("entrypoint", (), tuple(words), variables) if is_launch else None
+
+
+def _plain(word: Word) -> Word:
+    """A word that no shell reads: what looks like a variable in it is filled in by something else."""
+    return Word(with_template_holes(word.chars), word.raw, word.home)
+
+
+def _counted(words: Sequence[Word]) -> tuple[int, int]:
+    """How many different telling options there are, and how many that only vLLM has."""
+    flags = {found.name: found for word in words if word.text.startswith("--") and (found := _flag_in(word.text))}
+    return len(_TELLING & set(flags)), sum(found.core for found in flags.values())
+
+
+def _flag_in(text: str) -> Flag | None:
+    name = re.split(r"[=\s]", text, maxsplit=1)[0].partition(".")[0]
+    found, _ = find_flag(name)
+    return found if isinstance(found, Flag) else None
+
+
+def _names_a_model(words: Sequence[Word]) -> bool:
+    names = any(word.text == "--model" or word.text.startswith("--model=") for word in words)
+    return names or (bool(words) and _MODEL_NAME.fullmatch(words[0].text) is not None)
+
+
+def script_of(words: Sequence[Word]) -> Word | None:
+    """The script of ``sh -c SCRIPT``, with whatever options the shell has beside it."""
+    start = 1 if words and base_name(words[0].text) in _WRAPPERS else 0
+    if start >= len(words) or base_name(words[start].text) not in _SHELLS:
+        return None
+    runs_script = takes_value = False
+    for word in words[start + 1 :]:
+        if takes_value:
+            takes_value = False
+        elif word.text.startswith(("-", "+")):
+            letters = word.text.lstrip("-+") if not word.text.startswith("--") else ""
+            runs_script = runs_script or "c" in letters
+            takes_value = letters.endswith("o")
+        else:
+            return word if runs_script else None
+    return None
+
+
+def _named(words: Sequence[Word]) -> tuple[Program, int, int] | None:
+    """The program that is vLLM, and where its name starts and ends in ``words``."""
+    reach = _FURTHEST_BEHIND_A_WRAPPER if words and base_name(words[0].text) in _WRAPPERS else 1
+    found = (_program_at(words, start) for start in range(min(reach, len(words))))
+    return next((each for each in found if each is not None), None)
+
+
+def _program_at(words: Sequence[Word], start: int) -> tuple[Program, int, int] | None:
+    texts = [word.text for word in words[start : start + 6]]
+    if len(texts) >= 2 and base_name(texts[0]) == "vllm" and texts[1] == "serve":
+        return "vllm serve", start, start + 2
+    if _PYTHON.fullmatch(base_name(texts[0])):
+        for at in range(1, len(texts) - 1):
+            if texts[at] == "-m":
+                program = _MODULES.get(texts[at + 1])
+                return None if program is None else (program, start, start + at + 2)
+            if not texts[at].startswith("-"):
+                return None
+    return None
+
+
+def base_name(text: str) -> str:
+    """The last part of a path."""
+    return text.rpartition("/")[2]

@@ -1,0 +1,101 @@
+"""From a model's files, wherever they were read, to a model: the same reading for directories, caches and the hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+from vram_engine.model import from_config
+from vram_engine.model.reference import CheckpointFacts, FoundModel, SourceName, StoredTensors
+from vram_engine.model.spec import ModelSpec, Unavailable
+from vram_engine.sizing.budget import GIB, Term
+from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.weights import allocated_bytes, weights
+
+CONFIG, QUANT_CONFIG, MODULES = "config.json", "hf_quant_config.json", "modules.json"
+
+# The largest real config.json is a few hundred KiB, with quantization settings for every expert a few MiB.
+LONGEST_JSON = 8 * 2**20
+_MOST_CONTAINERS = 250_000
+
+# Two figures for the same weights that are further apart than this are not the same weights.
+_TOLERANCE = 0.01
+# Any capability that the formats of today load on; it decides nothing else about the bytes that are allocated.
+_CAPABILITY = (9, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """What the files of a model say, read but not interpreted.
+
+    ``checkpoint`` is None where its headers were not read, ``commit`` the hub's hash of this state of the files.
+    """
+
+    config: Mapping[str, object]
+    quant_config: Mapping[str, object] | None = None
+    pooling: bool = False
+    checkpoint: CheckpointFacts | None = None
+    commit: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def found_model(files: ModelFiles, source: SourceName) -> FoundModel | Unavailable:
+    """The model that ``files`` describe."""
+    spec = from_config(files.config, quant_config=files.quant_config, pooling=files.pooling)
+    if isinstance(spec, Unavailable):
+        return spec
+    odd = None if files.checkpoint is None else disagreement(spec, files.checkpoint)
+    notes = files.notes if odd is None else (*files.notes, odd)
+    return FoundModel(spec, source, files.checkpoint, files.commit, notes)
+
+
+def json_object(data: bytes, name: str) -> dict[str, object] | Unavailable:
+    """The JSON object in a file's bytes, or why there is none; what it may cost to read is bounded."""
+    if len(data) > LONGEST_JSON or data.count(b"[") + data.count(b"{") > _MOST_CONTAINERS:
+        return Unavailable(f"{name} is too large to be a model's")
+    try:
+        value = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return Unavailable(f"{name} is not valid JSON")
+    return value if isinstance(value, dict) else Unavailable(f"{name} is not a JSON object")
+
+
+def disagreement(spec: ModelSpec, checkpoint: CheckpointFacts) -> str | None:
+    """A sentence where the weights that config.json implies and those in the files are more than 1 % apart.
+
+    Plain checkpoints are compared by parameters, since vLLM may load them in another dtype; quantized ones by bytes.
+    """
+    stored = [each for each in checkpoint.tensors if _is_loaded(each, spec)]
+    if spec.quantization is None:
+        implied, held, unit = spec.parameters / 1e9, sum(map(_elements, stored)) / 1e9, "billion parameters"
+    else:
+        term = _derived(spec)
+        if term is None:
+            return None
+        implied, held, unit = allocated_bytes(term) / GIB, sum(each.bytes for each in stored) / GIB, "GiB of weights"
+    if abs(held - implied) <= _TOLERANCE * max(held, implied):
+        return None
+    return f"config.json implies {implied:,.3f} {unit}, the files of the checkpoint hold {held:,.3f}"
+
+
+def _derived(spec: ModelSpec) -> Term | None:
+    stages = weights(spec, EngineArgs(), _CAPABILITY)
+    return stages[0] if isinstance(stages, tuple) else None
+
+
+def _elements(tensors: StoredTensors) -> int:
+    return tensors.count * prod(tensors.shape)
+
+
+def _is_loaded(tensors: StoredTensors, spec: ModelSpec) -> bool:
+    """Whether vLLM loads a tensor into the model: not prediction layers, stored tables, nor a tied head's copy."""
+    parts = tensors.name.split(".")
+    layer = next(
+        (int(part) for before, part in pairwise(parts) if before == "layers" and part.isdecimal()),
+        0,
+    )
+    is_tied_copy = spec.tie_word_embeddings and tensors.name.endswith("lm_head.weight")
+    return not (parts[0] == "mtp" or layer >= spec.num_layers or "rotary_emb" in parts or is_tied_copy)
