@@ -72,7 +72,7 @@ max-model-len: 8192
 # vram: gpu=h100
 profile_version: 1
 model: {id: meta-llama/Llama-3.1-8B-Instruct, max_model_len: 8192, dtype: fp8}
-#                                                                         ^^^ error[invalid-value]: model.dtype: 'fp8' is
+#                                                                         ^^^ error[invalid-value]: model.dtype
 policy:
 # indented
   gpu_memory_utilization: 95
