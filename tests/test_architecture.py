@@ -19,7 +19,7 @@ WORLD = {"os", "time", "socket", "subprocess", "asyncio", "huggingface_hub", "py
 LAYERS = (
     ("text",),
     ("syntax",),
-    ("deployment", "facts", "hardware"),
+    ("deployment", "facts", "hardware", "measured"),
     ("dialects",),
     ("model",),
     ("ports",),
@@ -33,6 +33,7 @@ LAYERS = (
     ("rules",),
     ("analysis",),
     ("fixing", "view"),
+    ("receipt_lines", "receipt_arguments", "receipt"),
 )
 ORDER = {name: level for level, names in enumerate(LAYERS) for name in names}
 

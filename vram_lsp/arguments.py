@@ -1,4 +1,4 @@
-"""The arguments of ``plan``: its own options, and vLLM's flags as settings of the strongest authority."""
+"""The arguments of ``plan`` and ``receipt``: their own options, and vLLM's flags as settings of the strongest authority."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ OWN = {
     "estimator": "estimator",
 }
 
-_SWITCHES = frozenset({"--json", "--explain", "--online", "-h", "--help"})
+_SWITCHES = frozenset({"--json", "--explain", "--online", "--write", "-", "-h", "--help"})
 _OPTIONS = frozenset({"--vllm-version", *(f"--{option.replace('_', '-')}" for option in OWN)})
 
 
 def split_plan(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words of plan itself, and those that are flags of ``vllm serve`` with their values.
+    """The words of the verb itself, and those that are flags of ``vllm serve`` with their values.
 
     argparse cannot tell them apart, because only vLLM's table knows which of its flags take a value.
     """
@@ -49,7 +49,7 @@ def plan_settings(options: argparse.Namespace) -> tuple[Setting, ...]:
     settings = [
         Setting(name, Known(getattr(options, option)), "argument", f"--{name}")
         for option, name in OWN.items()
-        if getattr(options, option) is not None
+        if getattr(options, option, None) is not None
     ]
     if options.vllm_version is not None:
         version = parse_version(options.vllm_version)

@@ -71,6 +71,7 @@ def analysed_file(path: Path, settings: tuple[Setting, ...], sources: tuple[Mode
     context = Context(
         settings=(*outside, *_detected(), *settings),
         severities=config.severities if config is not None else {},
+        measured=config.measured if config is not None else (),
     )
     folders = (path.resolve().parent, Path.cwd())
     analysis, context = _until_nothing_is_wanted(text, context, partial(_looked_up, sources, folders))

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words and words[0].startswith("--") and "--stdio" in words:
         words = ["serve", *words]
     rest: list[str] = []
-    if words[:1] == ["plan"]:
+    if words[:1] in (["plan"], ["receipt"]):
         from vram_lsp.arguments import split_plan
 
         words, rest = split_plan(words)
@@ -82,6 +82,21 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--concurrency", type=_count, metavar="C")
     plan.add_argument("--estimator", choices=("startup", "closed_form"))
     plan.epilog = "Any long flag of vllm serve may follow: --model M --tensor-parallel-size N --max-model-len L ..."
+
+    receipt = verbs.add_parser(
+        "receipt",
+        help="a log of vLLM: what it measured beside what is predicted",
+        description="The last start-up in LOG (- for standard input), term by term against the prediction. "
+        "Flags win over what the log says.",
+        allow_abbrev=False,
+    )
+    receipt.add_argument("log", metavar="LOG")
+    receipt.add_argument("--json", action="store_true", help="print the document that programs read")
+    receipt.add_argument("--write", action="store_true", help="record what was measured in the project file")
+    receipt.add_argument("--online", action="store_true", help=_ONLINE)
+    for option in ("--gpu", "--vllm-version"):
+        receipt.add_argument(option, metavar=option[2].upper())
+    receipt.epilog = plan.epilog
 
     detect = verbs.add_parser("detect", help="the GPUs of this machine", allow_abbrev=False)
     detect.add_argument("--json", action="store_true")
@@ -136,6 +151,16 @@ def _plan(options: argparse.Namespace) -> int:
     return report.show_plan(checked, as_json=options.json, explain=options.explain)
 
 
+def _receipt(options: argparse.Namespace) -> int:
+    from vram_lsp import report
+    from vram_lsp.arguments import plan_settings
+    from vram_lsp.model_sources import model_sources
+    from vram_lsp.receipts import read_text, receipt, written
+
+    given = receipt(read_text(options.log), plan_settings(options), model_sources(_hub(options)))
+    return report.show_receipt(given, options.log, written(given) if options.write else None, as_json=options.json)
+
+
 def _detect(options: argparse.Namespace) -> int:
     from vram_engine.sources.nvml import NvmlGpus
 
@@ -187,6 +212,7 @@ def _serve(options: argparse.Namespace) -> int:
 _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "plan": _plan,
+    "receipt": _receipt,
     "detect": _detect,
     "explain": _explain,
     "gpus": _gpus,

@@ -13,9 +13,12 @@ from typing import Any, Literal
 from vram_engine.deployment import Known, Origin, Scalar, Setting
 from vram_engine.dialects.directives import ESTIMATORS
 from vram_engine.facts.versions import parse_version
+from vram_engine.measured import Measured
 from vram_engine.rules import BY_NAME
 
-PROJECT_FILE = "vram-lsp.toml"
+from vram_lsp import calibrations
+
+PROJECT_FILE = calibrations.PROJECT_FILE
 SEVERITIES = ("off", "hint", "information", "warning", "error")
 
 Kind = Literal["text", "count", "version", "estimator"]
@@ -57,6 +60,7 @@ class Config:
     settings: tuple[Setting, ...] = ()
     severities: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    measured: tuple[Measured, ...] = ()
 
     def over(self, weaker: Config) -> Config:
         """This configuration on top of another; authority between settings is decided by their origin."""
@@ -64,6 +68,7 @@ class Config:
             (*weaker.settings, *self.settings),
             {**weaker.severities, **self.severities},
             (*weaker.problems, *self.problems),
+            (*weaker.measured, *self.measured),
         )
 
 
@@ -72,8 +77,12 @@ def read_config(values: Mapping[str, Any], origin: Origin, where: str) -> Config
     settings: list[Setting] = []
     severities: dict[str, str] = {}
     problems: list[str] = []
+    measured: tuple[Measured, ...] = ()
     for key, value in _flat(values):
-        if key.startswith("rules."):
+        if key == calibrations.KEY and origin == "project":
+            measured, unusable = calibrations.read_measured(value, where)
+            problems += unusable
+        elif key.startswith("rules."):
             _read_severity(key.removeprefix("rules."), value, severities, problems, where)
         elif key in _BY_KEY:
             _read_setting(_BY_KEY[key], value, origin, settings, problems, where)
@@ -81,7 +90,7 @@ def read_config(values: Mapping[str, Any], origin: Origin, where: str) -> Config
             _read_hub(value, origin, problems, where)
         else:
             problems.append(f"{where}: {key} is not a setting")
-    return Config(tuple(settings), severities, tuple(problems))
+    return Config(tuple(settings), severities, tuple(problems), measured)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

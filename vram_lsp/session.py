@@ -107,6 +107,7 @@ class Session:
             settings=(*document.config.settings, *self.detected),
             dialects=document.dialects,
             severities=document.config.severities,
+            measured=document.config.measured,
         )
         return Snapshot(document.uri, document.version, document.text, self.encoding, context, folders)
 

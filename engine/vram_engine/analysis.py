@@ -13,6 +13,7 @@ from vram_engine.dialects.directives import Ignore, read_directives
 from vram_engine.estimate import Estimate, estimate
 from vram_engine.feasibility import judge
 from vram_engine.hardware import Node
+from vram_engine.measured import Measured
 from vram_engine.model.by_size import from_parameter_count
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
@@ -37,13 +38,15 @@ class Context:
     """What is known besides the text.
 
     ``models`` are look-ups that have been answered, ``settings`` come from arguments, project file, editor and this
-    machine, ``dialects`` is what each document was before the last edit, ``severities`` overrides rules ("off" too).
+    machine, ``dialects`` is what each document was before the last edit, ``severities`` overrides rules ("off" too),
+    ``measured`` are start-ups whose terms take the place of modelled ones.
     """
 
     models: ModelsKnown = field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
     dialects: tuple[str | None, ...] = ()
     severities: MappingOf[str, str] = field(default_factory=dict)
+    measured: tuple[Measured, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class _Reading:
 
 def plan_of(deployment: Deployment, index: int, context: Context, fallback: Where) -> Plan:
     """Everything about one deployment; ``fallback`` is where findings go that belong to no key."""
+    deployment = replace(deployment, measured=context.measured)
     ref = model_ref(deployment)
     model = context.models.get(ref) if ref is not None else _declared(deployment)
     where, args = node(deployment), engine_args(deployment)
@@ -145,6 +149,8 @@ def plan_of(deployment: Deployment, index: int, context: Context, fallback: Wher
         return plan
     feasibility = judge(sized.budget, sized.demand, workload(deployment), sized.native_length)
     plan = replace(plan, feasibility=feasibility)
+    if plan.verdict in ("fits", "at-risk"):
+        plan = replace(plan, performance=performance(deployment, model.spec, where, sized))
     if feasibility.verdict == "fits" or plan.unmodelled or plan.refusals:
         return plan
     failing = Failing(deployment, model.spec, where, sized)

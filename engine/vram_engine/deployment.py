@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from vram_engine.measured import Measured
 from vram_engine.syntax.route import Place, Route
 from vram_engine.text import Span
 
@@ -192,6 +193,7 @@ class Deployment:
 
     ``sites`` says where a setting is, or would be, written; a name it maps to None cannot be written safely.
     ``anchor`` is the name that speaks for the whole deployment, ``peers`` are the engines on the same GPU.
+    ``measured`` are start-ups whose terms are known, of this deployment or of others.
     """
 
     dialect: str
@@ -202,6 +204,7 @@ class Deployment:
     remarks: tuple[Remark, ...] = ()
     anchor: Span | None = None
     peers: tuple[Peer, ...] = ()
+    measured: tuple[Measured, ...] = ()
 
     def effective(self, name: str) -> Setting | None:
         """The occurrence in force, or None when nobody said anything."""

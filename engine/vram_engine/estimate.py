@@ -11,6 +11,7 @@ from vram_engine.model.length import derived_max_model_len
 from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.resolution import engine_args
 from vram_engine.sizing.budget import GIB, Budget, Interval, RankBytes, total
+from vram_engine.sizing.calibration import calibrated, measured_for
 from vram_engine.sizing.closed_form import FRAGMENTATION, QUANTIZED_BYTES, RoughInput, Shapes, closed_form
 from vram_engine.sizing.demand import KvDemand, PagedDemand, RoughDemand
 from vram_engine.sizing.engine_args import EngineArgs
@@ -83,6 +84,8 @@ def _at_length(
     spent = startup(spec, args, gpu, stages, max_model_len=length, free_bytes=free)
     if isinstance(spent, Unavailable):
         return spent
+    row = measured_for(deployment.measured, deployment.text("model"), spec, gpu, args, spent.batch)
+    spent = spent if row is None else calibrated(spent, row)
     layout = kv_layout(
         spec,
         args,

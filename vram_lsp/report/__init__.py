@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vram_engine.ports import DetectedGpu
 
@@ -13,6 +14,9 @@ from vram_lsp.checking import Checked
 from vram_lsp.cli import CLEAN, FAILED, FOUND, UsageError
 from vram_lsp.report import document
 from vram_lsp.session import catalogue_id
+
+if TYPE_CHECKING:
+    from vram_lsp.receipts import Receipt
 
 
 def print_json(value: Any) -> None:
@@ -44,6 +48,17 @@ def show_plan(checked: Checked, *, as_json: bool, explain: bool) -> int:
         from vram_lsp.report import terminal
 
         terminal.print_plan(checked, explain=explain)
+    return CLEAN
+
+
+def show_receipt(given: Receipt, log: str, written: Path | None, *, as_json: bool) -> int:
+    """A log's measurements beside the prediction."""
+    from vram_lsp.report import receipt
+
+    if as_json:
+        print_json(receipt.receipt_document(given, log, written))
+    else:
+        receipt.print_receipt(given, log, written)
     return CLEAN
 
 

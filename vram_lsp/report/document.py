@@ -12,6 +12,7 @@ from vram_engine.facts.gpus import all_gpus
 from vram_engine.fixing import edits_of
 from vram_engine.hardware import Gpu, Node
 from vram_engine.model.reference import FoundModel
+from vram_engine.performance import Performance, Range
 from vram_engine.plan import Plan, place_of
 from vram_engine.ports import DetectedGpu
 from vram_engine.rules.base import Finding
@@ -62,7 +63,7 @@ def _deployment(checked: Checked, plan: Plan) -> dict[str, Any]:
         "kv_cache": _kv_cache(sized, plan) if sized is not None else None,
         "ranks": _ranks(sized),
         "failure": _failure(plan),
-        "performance": None,
+        "performance": _performance(plan),
         "recommendations": [
             {
                 "title": each.title,
@@ -179,6 +180,23 @@ def _failure(plan: Plan) -> dict[str, Any] | None:
         return {"kind": "refused", "message": plan.estimate.message}
     failure = plan.feasibility.failure if plan.feasibility is not None and not plan.unmodelled else None
     return None if failure is None else {"kind": failure.kind, "message": failure.message}
+
+
+def _performance(plan: Plan) -> dict[str, Any] | None:
+    said = plan.performance
+    if not isinstance(said, Performance):
+        return None
+    return {
+        "decode_tokens_per_s_per_request": _range_of(said.decode_per_request),
+        "decode_tokens_per_s_total": _range_of(said.decode_total),
+        "prefill_tokens_per_s": _range_of(said.prefill),
+        "time_to_first_token_ms": _range_of(said.first_token_ms),
+        "assumptions": list(said.assumptions),
+    }
+
+
+def _range_of(figure: Range) -> list[float]:
+    return [float(f"{end:.4g}") for end in (figure.low, figure.high)]
 
 
 def _findings(checked: Checked) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from vram_engine.rules.base import Finding
 from vram_engine.sizing.budget import Term
 from vram_engine.view.bar import bar
 from vram_engine.view.fits_on import fits_on
+from vram_engine.view.speed import speed_words
 from vram_engine.view.summary import headline, kv_words, missing, refusal_words, rows
 
 from vram_lsp.checking import Checked
@@ -31,13 +32,14 @@ _STYLE = {"error": "bold red", "warning": "yellow", "information": "cyan", "hint
 _VERDICT_STYLE = {"fits": "bold green", "at-risk": "bold yellow", "infeasible": "bold red", "unknown": "bold cyan"}
 
 
-def _console() -> Console:
+def standard_output() -> Console:
+    """Standard output: as wide as the terminal, and unwrapped where there is none."""
     return Console(width=None if sys.stdout.isatty() else _UNWRAPPED, highlight=False, soft_wrap=True)
 
 
 def print_check(checked: Sequence[Checked]) -> None:
     """Findings as ``path:line:column: severity[rule]: message``, verdicts, and a count."""
-    console = _console()
+    console = standard_output()
     findings = 0
     for each in checked:
         for finding in each.analysis.findings:
@@ -72,7 +74,7 @@ def _verdict_line(path: Path | None, plan: Plan) -> Text:
 
 def print_plan(checked: Checked, *, explain: bool) -> None:
     """The budget of every deployment, its findings, and with ``explain`` every term down to its parts."""
-    console = _console()
+    console = standard_output()
     for plan in checked.analysis.plans:
         console.print(_verdict_line(checked.path, plan))
         _print_budget(console, plan)
@@ -98,6 +100,8 @@ def _print_budget(console: Console, plan: Plan) -> None:
             table.add_row(Text(row.name, style=style), amount, bar(row.bytes, whole), Text(row.because, style="dim"))
         console.print(table)
         console.print(kv_words(plan))
+        if speed := speed_words(plan):
+            console.print(speed)
     for reason in refusal_words(plan):
         console.print(reason)
     for reason in missing(plan):
@@ -132,7 +136,7 @@ def print_gpus() -> None:
     for gpu in all_gpus():
         capability = "" if gpu.capability is None else f"{gpu.capability[0]}.{gpu.capability[1]}"
         table.add_row(gpu.id, gpu.name, gib(gpu.memory_bytes), capability, gpu.memory_status)
-    _console().print(table)
+    standard_output().print(table)
 
 
 def print_models() -> None:
@@ -140,4 +144,4 @@ def print_models() -> None:
     table = Table("id", "parameters", box=None, pad_edge=False)
     for model in catalogue().values():
         table.add_row(model.id, f"{model.parameters:,}")
-    _console().print(table)
+    standard_output().print(table)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from vram_engine.deployment import JointSite, Known, Setting, TextSite, Unknown
 from vram_engine.dialects.container import Given
+from vram_engine.dialects.trees import items, scalars
 from vram_engine.facts.gpus import GpuMatch, find_gpu
-from vram_engine.syntax.nodes import Alias, Mapping, Node, Scalar, Sequence, resolve
+from vram_engine.syntax.nodes import Alias, Mapping, Node, Scalar, resolve
 from vram_engine.text import Span
 
 # Labels whose value names the card or the machine type, likeliest first.
@@ -50,16 +51,6 @@ class Labelled:
     value: Scalar
 
 
-def scalars(node: Node | None) -> Iterator[tuple[str, Scalar]]:
-    """The ``key: scalar`` pairs of a map."""
-    holder = resolve(node)
-    if isinstance(holder, Mapping):
-        for key, entry in holder.pairs():
-            value = resolve(entry.value)
-            if isinstance(value, Scalar):
-                yield key, value
-
-
 def selected(node: Node | None) -> Iterator[Labelled]:
     """The labels of a ``nodeSelector``."""
     return (Labelled(key, value) for key, value in scalars(node))
@@ -81,16 +72,6 @@ def _expressed(expressions: Node | None) -> Iterator[Labelled]:
             yield from (
                 Labelled(key.text, value) for value in items(expression.get("values")) if isinstance(value, Scalar)
             )
-
-
-def items(node: Node | None) -> Iterator[Node]:
-    """The items of a list, aliases followed; nothing for anything else."""
-    holder = resolve(node)
-    if isinstance(holder, Sequence):
-        for item in holder.items:
-            found = resolve(item)
-            if found is not None:
-                yield found
 
 
 def gpu_of_labels(labels: Iterable[Labelled]) -> Setting | None:

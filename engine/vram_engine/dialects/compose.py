@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vram_engine.deployment import Deployment, Known, MapSite, Setting, Site, Unknown
-from vram_engine.dialects.accelerators import docker_size, items
+from vram_engine.dialects.accelerators import docker_size
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.chars import Chars, hole
 from vram_engine.dialects.compose_gpus import gpus_of_service
@@ -25,7 +25,9 @@ from vram_engine.dialects.container import (
 from vram_engine.dialects.image import read_image
 from vram_engine.dialects.peers import Started, with_peers
 from vram_engine.dialects.pods import CONTAINER_SHM_BYTES
+from vram_engine.dialects.runpod import worker_settings
 from vram_engine.dialects.shell import split_words
+from vram_engine.dialects.trees import items
 from vram_engine.dialects.variables import interpolated
 from vram_engine.dialects.words import ScalarPart, Word
 from vram_engine.syntax.nodes import Document, Mapping, Scalar, Tree, resolve
@@ -56,6 +58,13 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
 def _read_service(text: str, number: int, service: Service) -> Iterator[Started]:
     container = _container(text, service)
     if container is None:
+        return
+    worker = worker_settings(container)
+    if worker is not None:
+        gpus = gpus_of_service(text, service, container.variables)
+        yield Started(
+            deployment("runpod", "", number, service.span, worker, gpus.given), gpus.devices, service.profiles
+        )
         return
     for launch in container_launches(container):
         gpus = gpus_of_service(text, service, launch.variables)

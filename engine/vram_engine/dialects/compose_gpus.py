@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vram_engine.deployment import GrowSite, JointSite, Known, Setting, TextSite, Unknown
-from vram_engine.dialects.accelerators import items
 from vram_engine.dialects.chars import Chars
 from vram_engine.dialects.compose_services import Part, Service, merged
 from vram_engine.dialects.container import Given, item_words, scalar_chars
+from vram_engine.dialects.trees import items
 from vram_engine.dialects.variables import Variables, interpolated
 from vram_engine.dialects.words import Word, append_site, text_site
 from vram_engine.syntax.nodes import Alias, Mapping, Node, Scalar, resolve

@@ -175,7 +175,7 @@ class _Reader:
         found = cast(Flag, argument.flag)
         meant = _BOOLEAN_WORDS.get(value.text.lower())
         once = found.name in _ONCE_TOOK_A_VALUE
-        if value.hole is None and not (once and (self.edition.version or Version(0, 0, 0)) < _SWITCHES_SINCE):
+        if value.hole is None and not (once and (self.edition.version or NEWEST) < _SWITCHES_SINCE):
             message = f"--{found.name} is a switch and takes no value, so {value.text!r} is refused"
             fix = None if meant is None else self._switch_fixed(argument, found, meant, stretched)
             self._remark("boolean-with-value", value.span, message, fix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vram_engine.deployment import Deployment
 from vram_engine.dialects.base import Dialect
@@ -16,6 +17,8 @@ from vram_engine.dialects.container import (
 )
 from vram_engine.dialects.pod_groups import group_of, spread_by_arguments
 from vram_engine.dialects.pods import Pod, container_of, hardware, kind_of, pods
+from vram_engine.dialects.runpod import worker_settings
+from vram_engine.dialects.visible import visible_gpus
 from vram_engine.syntax.nodes import Document, Mapping, Scalar, Tree
 from vram_engine.text import Span
 
@@ -54,11 +57,16 @@ def read_pod(
     container = container_of(text, pod.container)
     if container is None:
         return
+    worker = worker_settings(container)
+    if worker is not None:
+        yield deployment("runpod", "", number, anchor(pod), worker, hardware(pod, container))
+        return
     for launch in container_launches(container):
         given = hardware(pod, container) + (more or Given())
         version = next((each for each in given.settings if each.name == "vllm-version"), None)
         engine = engine_of(text, launch, container.image, version)
         given = spread_by_arguments(kind, pod, container, launch, engine, group_of(pod, given))
+        given = visible_gpus(given, launch.variables)
         made = deployment(dialect, "", number, anchor(pod), engine, given)
         yield with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
 
@@ -80,8 +88,6 @@ def object_name(pod: Pod) -> str:
 
 
 def _named(found: Deployment, name: str, pod: Pod, *, alone: bool) -> Deployment:
-    from dataclasses import replace
-
     container = pod.container.get("name")
     own = container.text if isinstance(container, Scalar) else "container"
     return replace(found, name=name if alone else f"{name}/{own}")

@@ -55,8 +55,11 @@ _FURTHEST_BEHIND_A_WRAPPER = 16
 _MODEL_NAME = re.compile(r"/?[\w.@-]+(?:/[\w.@-]+)+/?|/[\w.@-]+", re.ASCII)
 
 
-# What every text has that launches vLLM: its name, or one of its options.
-_MENTIONS_IT = re.compile(r"vllm|max[-_]model[-_]len|gpu[-_]memory[-_]utili[sz]ation|max[-_]num[-_]", re.IGNORECASE)
+# What every document has that launches vLLM: its name, one of its options, or the name of a controller that does.
+_MENTIONS_IT = re.compile(
+    r"vllm|max[-_]model[-_]len|gpu[-_]memory[-_]utili[sz]ation|max[-_]num[-_]|kaito\.sh/|serving\.kserve\.io/",
+    re.IGNORECASE,
+)
 
 
 def may_launch(text: str, span: Span) -> bool:

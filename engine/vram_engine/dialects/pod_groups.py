@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingOf
 
 from vram_engine.deployment import Known, Setting, Unknown
-from vram_engine.dialects.accelerators import count, gpus_of_resources, items, with_nodes
+from vram_engine.dialects.accelerators import count, gpus_of_resources, with_nodes
 from vram_engine.dialects.container import Container, Given
 from vram_engine.dialects.engine_settings import EngineSettings
 from vram_engine.dialects.launch import Launch
 from vram_engine.dialects.pods import Pod, pods
+from vram_engine.dialects.trees import items
 from vram_engine.syntax.nodes import Mapping, Scalar
 
 # Arguments that say that other machines serve the same model with this one.

@@ -9,7 +9,6 @@ from vram_engine.deployment import Known, Setting, Unknown
 from vram_engine.dialects.accelerators import (
     gpu_of_labels,
     gpus_of_resources,
-    items,
     quantity,
     required,
     selected,
@@ -24,6 +23,7 @@ from vram_engine.dialects.container import (
     version_setting,
 )
 from vram_engine.dialects.image import read_image
+from vram_engine.dialects.trees import items
 from vram_engine.dialects.variables import kubelet
 from vram_engine.dialects.words import Word
 from vram_engine.syntax.nodes import Document, Mapping, Node, Scalar, Sequence, resolve
@@ -177,3 +177,9 @@ def _volume_size(spec: Mapping, name: Node | None) -> int | None:
         if isinstance(limit, Scalar):
             return quantity(limit.text)
     return None
+
+
+def without_default_shm(given: Given) -> Given:
+    """Where a controller mounts shared memory by itself, that nothing in the file does says nothing."""
+    kept = (each for each in given.settings if each.name != "shm-bytes" or each.origin != "default")
+    return Given(tuple(kept), given.sites)

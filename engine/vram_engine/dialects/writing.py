@@ -50,7 +50,8 @@ def settings_written(tree: Tree, deployment: Deployment, values: Mapping[str, Sc
         written = _setting_written(tree, deployment, name, value)
         if written is None:
             return None
-        edits += written
+        # A size and its GPUs may be one and the same number in the file.
+        edits += (edit for edit in written if edit not in edits)
     return tuple(edits)
 
 

@@ -26,8 +26,8 @@ class Pace(NamedTuple):
 
 EXPECTED = Pace()
 # One cause at a time at either end.
-SLOWER = tuple(EXPECTED._replace(**{cause: "slow"}) for cause in Pace._fields)
-FASTER = tuple(EXPECTED._replace(**{cause: "fast"}) for cause in Pace._fields)
+SLOWER = (Pace(memory="slow"), Pace(waiting="slow"), Pace(arithmetic="slow"), Pace(link="slow"))
+FASTER = (Pace(memory="fast"), Pace(waiting="fast"), Pace(arithmetic="fast"), Pace(link="fast"))
 
 
 @dataclass(frozen=True, slots=True)

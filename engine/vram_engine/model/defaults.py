@@ -1304,6 +1304,7 @@ DEFAULTS: Mapping[str, Mapping[str, Default]] = {
         "num_attention_heads": 16,
         "head_dim": 64,
         "max_position_embeddings": 32768,
+        "block_size": 24,
     },
     "qwen2_5_omni_talker": {
         "vocab_size": 8448,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from vram_engine.model.built import Builder, Built, Request
 from vram_engine.model.config import Config, ConfigError
-from vram_engine.model.hybrid import layer_kinds
+from vram_engine.model.layer_kinds import layer_kinds
 from vram_engine.model.layers import column, layers_by_kind, merged, norm, plain, qkv, row, word_embedding
 from vram_engine.model.rotary import rotary
 from vram_engine.model.shapes import Shape, read_shape

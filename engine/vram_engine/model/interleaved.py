@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from vram_engine.model.config import Config, ConfigError
 from vram_engine.model.dense import Traits
-from vram_engine.model.hybrid import plain_attention, two_norms
+from vram_engine.model.layer_kinds import plain_attention, two_norms
 from vram_engine.model.layers import ends, gated_mlp, layers_by_kind, norm, plain, qkv, row, sharded
 from vram_engine.model.mla import deepseek_rope, mla_projections, read_latent
 from vram_engine.model.moe import (

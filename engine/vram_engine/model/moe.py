@@ -97,11 +97,11 @@ def by_mlp_types(config: Config, layer: int) -> bool:
 def ernie_interval(config: Config, layer: int) -> bool:
     """ERNIE 4.5: every ``moe_layer_interval``-th layer between a first and a last one."""
     last = config.layers("num_hidden_layers") - 1
-    end = config.optional_integer("moe_layer_end_index")
+    end = config.number("moe_layer_end_index", default=-1.0)
     return (
         (layer + 1) % max(1, config.integer("moe_layer_interval", default=1)) == 0
         and layer >= config.integer("moe_layer_start_index", default=0)
-        and layer <= (last if end is None else end)
+        and layer <= (last if end < 0 else end)
     )
 
 

@@ -13,12 +13,9 @@ from vram_engine.model.spec import Block
 from vram_engine.model.vision import (
     Blocks,
     feature_layers,
-    gemma4_vision,
     held,
     intern_hf_vision,
     intern_vision,
-    kimi_vision,
-    llama4_vision,
     llava_vision,
     loose,
     qwen2_vision,
@@ -26,7 +23,7 @@ from vram_engine.model.vision import (
     qwen25_vision,
     siglip_vision,
 )
-from vram_engine.model.vision_glm import glm_vision
+from vram_engine.model.vision_own import gemma4_vision, glm_vision, kimi_vision, llama4_vision
 
 Place = Callable[[str], str]
 Tower = Callable[[Config, Config], Blocks]

@@ -1,15 +1,29 @@
-"""Architecture names and the builder of each, as vLLM's registry has them (vllm/model_executor/models/registry.py)."""
+"""Architecture names and the builder of each, as vLLM's registry has them (vllm/model_executor/models/registry.py).
+
+Tables, hence the length.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
-from vram_engine.model.built import Builder, Built, Request
-from vram_engine.model.classic import bloom, chatglm, dbrx, deci_lm, falcon, gpt2, gpt_bigcode, gpt_j, minicpm3, opt
+from vram_engine.model.builders import (
+    dbrx_builder,
+    deepseek_v4_builder,
+    dense,
+    gemma4_builder,
+    latent,
+    longcat_builder,
+    mixture,
+    nemotron,
+    qwen35_language,
+    qwen35_text,
+    shaped,
+)
+from vram_engine.model.built import Builder
+from vram_engine.model.classic import bloom, chatglm, deci_lm, falcon, gpt2, gpt_bigcode, gpt_j, minicpm3, opt
 from vram_engine.model.config import Config, ConfigError
-from vram_engine.model.deepseek_v4 import deepseek_v4, v4_summary
-from vram_engine.model.dense import TRAITS, decoder, dense_shape
 from vram_engine.model.encoder import (
     bert,
     bert_classifier,
@@ -20,25 +34,10 @@ from vram_engine.model.encoder import (
     roberta_classifier,
     token_classifier,
 )
-from vram_engine.model.gemma import gemma3, gemma3n, gemma4, gemma4_summary
-from vram_engine.model.hybrid import (
-    bamba,
-    falcon_h1,
-    granite_hybrid,
-    jamba,
-    kimi_linear,
-    lfm2,
-    nemotron_h,
-    olmo_hybrid,
-    pure_mamba,
-    pure_mamba2,
-    qwen35,
-    qwen_next,
-    zamba2,
-)
-from vram_engine.model.interleaved import laguna, llama4, longcat, mimo_v2
-from vram_engine.model.mla import MLA_TRAITS, mla_decoder
-from vram_engine.model.moe import MOE_TRAITS, experts_shape, moe_decoder
+from vram_engine.model.gemma import gemma3, gemma3n
+from vram_engine.model.hybrid import bamba, falcon_h1, granite_hybrid, zamba2
+from vram_engine.model.interleaved import laguna, llama4, mimo_v2
+from vram_engine.model.linear_hybrid import kimi_linear, lfm2, olmo_hybrid, qwen_next
 from vram_engine.model.multimodal import (
     GEMMA4_RENAMES,
     KIMI_RENAMES,
@@ -73,20 +72,8 @@ from vram_engine.model.multimodal import (
     within,
     within_model,
 )
-from vram_engine.model.shapes import Shape, read_shape
-from vram_engine.model.spec import Block, Experts
+from vram_engine.model.state_space import jamba, pure_mamba, pure_mamba2
 from vram_engine.model.whisper import whisper
-
-
-def dense(name: str) -> Builder:
-    """The builder of a dense decoder with the traits of that name."""
-    traits = TRAITS[name]
-
-    def build(request: Request) -> Built:
-        return Built(dense_shape(request.config, traits), decoder(request.config, traits, pooling=request.pooling))
-
-    return build
-
 
 DENSE: Mapping[str, str] = {
     "LlamaForCausalLM": "llama",
@@ -148,92 +135,6 @@ DENSE: Mapping[str, str] = {
 }
 
 
-def mixture(name: str) -> Builder:
-    """The builder of a mixture-of-experts decoder with the traits of that name."""
-    traits = MOE_TRAITS[name]
-
-    def build(request: Request) -> Built:
-        shape = dense_shape(request.config, traits.dense)
-        return Built(
-            shape,
-            moe_decoder(request.config, traits, pooling=request.pooling),
-            experts_shape(request.config, shape, traits),
-        )
-
-    return build
-
-
-def latent(name: str, *, indexed: bool = False) -> Builder:
-    """The builder of a decoder with latent attention."""
-    traits = MLA_TRAITS[name]
-
-    def build(request: Request) -> Built:
-        config = request.config
-        shape = read_shape(config)
-        experts = experts_shape(config, shape, traits) if config.has("n_routed_experts") else None
-        return Built(shape, mla_decoder(config, traits, indexed=indexed), experts)
-
-    return build
-
-
-def shaped(builder: Callable[[Config], tuple[Shape, tuple[Block, ...]]], *, pipeline: bool = True) -> Builder:
-    """The builder of an architecture that has a function of its own."""
-
-    def build(request: Request) -> Built:
-        shape, blocks = builder(request.config)
-        return Built(shape, blocks, pipeline=pipeline, experts=hybrid_experts(request.config, shape))
-
-    return build
-
-
-def hybrid_experts(config: Config, shape: Shape) -> Experts | None:
-    """The experts of a hybrid model by the keys vLLM looks for, ``None`` where it has fewer than two."""
-    count = config.optional_integer("num_experts", "n_routed_experts", "num_local_experts")
-    if count is None or count < 2:
-        return None
-    return Experts(
-        count,
-        config.integer("num_experts_per_tok", "num_experts_per_token", default=0),
-        config.integer("moe_intermediate_size", "intermediate_size", default=0),
-        config.integer("shared_expert_intermediate_size", "shared_intermediate_size", default=0),
-        shape.layers,
-    )
-
-
-def dbrx_builder(request: Request) -> Built:
-    """DBRX keeps its experts in a section of their own."""
-    shape, blocks, experts = dbrx(request.config)
-    return Built(shape, blocks, experts)
-
-
-def nemotron(request: Request) -> Built:
-    """Nemotron-H, whose checkpoints call the model ``backbone``."""
-    shape, blocks = nemotron_h(request.config)
-    return Built(shape, blocks, hybrid_experts(request.config, shape), renames=(("backbone.", "model."),))
-
-
-def qwen35_text(request: Request) -> Built:
-    """The text-only Qwen3.5, whose checkpoints may keep the prefix of the multimodal ones."""
-    shape, blocks = qwen35(request.config)
-    return Built(shape, blocks, hybrid_experts(request.config, shape), renames=(("model.language_model.", "model."),))
-
-
-def gemma4_builder(request: Request) -> Built:
-    """Gemma 4 names its experts in its own way; multimodal checkpoints are read as well."""
-    shape, blocks = gemma4(request.config)
-    experts = gemma4_summary(request.config, shape.layers)
-    return Built(shape, blocks, experts, renames=(("model.language_model.", "model."),))
-
-
-def longcat_builder(request: Request) -> Built:
-    """LongCat names the width of its experts in its own way."""
-    config = request.config
-    shape, blocks = longcat(config)
-    width = config.integer("expert_ffn_hidden_size")
-    per_token = config.integer("moe_topk", default=0)
-    return Built(shape, blocks, Experts(config.integer("n_routed_experts"), per_token, width, 0, shape.layers))
-
-
 MIXTURES: Mapping[str, str] = {
     "MixtralForCausalLM": "mixtral",
     "Qwen2MoeForCausalLM": "qwen2_moe",
@@ -257,18 +158,6 @@ MIXTURES: Mapping[str, str] = {
     "HYV3ForCausalLM": "hy_v3",
     "GptOssForCausalLM": "gpt_oss",
 }
-
-
-def deepseek_v4_builder(request: Request) -> Built:
-    """DeepSeek-V4, whose checkpoints leave out the prefix of the model."""
-    shape, blocks = deepseek_v4(request.config)
-    return Built(shape, blocks, v4_summary(request.config, shape.layers))
-
-
-def qwen35_language(request: Request) -> Built:
-    """The language model of the multimodal Qwen3.5."""
-    shape, blocks = qwen35(request.config)
-    return Built(shape, blocks, hybrid_experts(request.config, shape))
 
 
 LLAVA_TOWERS: Mapping[str, Tower] = {
@@ -387,7 +276,7 @@ BUILDERS: Mapping[str, Builder] = MappingProxyType(
         for name in ("Qwen2_5OmniModel", "Qwen2_5OmniForConditionalGeneration")
     }
     | {
-        name: multimodal(tower, None, (), languages=TEXT_BUILDERS, place=within_model, pipeline=False)
+        name: multimodal(tower, dense("llama"), (), languages=TEXT_BUILDERS, place=within_model, pipeline=False)
         for name, tower in IDEFICS_TOWERS.items()
     }
     | {

@@ -44,7 +44,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     deployment = plan.deployment
     present = deployment.integer("shm-bytes")
     size = (deployment.integer("tensor-parallel-size") or 1) * (deployment.integer("pipeline-parallel-size") or 1)
-    if present is None or present > _CONTAINER_DEFAULT_BYTES or size < 2 or plan.refused("world-size") is not None:
+    if present is None or present > _CONTAINER_DEFAULT_BYTES or size < 2:
         return
     message = f"{size} GPUs work together, and /dev/shm has only {present >> 20} MiB: start-up may fail in NCCL"
     change = ChangeSettings(plan.index, {"shm-bytes": ENOUGH_BYTES})

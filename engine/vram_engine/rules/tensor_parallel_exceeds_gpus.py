@@ -47,7 +47,7 @@ def check(plan: Plan) -> Iterator[Finding]:
 
 
 def _fixes(plan: Plan) -> Iterator[Fix]:
-    """The largest part of the size that the GPUs can hold; else as many GPUs as it takes, where the file counts them."""
+    """The largest part of the size that the GPUs can hold; or as many GPUs as it takes, where the file counts."""
     present = plan.node.count if isinstance(plan.node, Node) else plan.deployment.integer("gpus")
     stages = plan.deployment.integer("pipeline-parallel-size") or 1
     size = plan.args.tensor_parallel_size

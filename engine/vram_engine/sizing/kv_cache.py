@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from vram_engine.model.caches import (
     ChunkedLocal,
@@ -27,11 +28,20 @@ from vram_engine.sizing.kv_groups import KvGroup, Member, bytes_per_block, group
 from vram_engine.sizing.kv_pages import NOTHING_KEPT, Mode, Paging, cache_spec
 from vram_engine.sizing.kv_specs import CacheSpec, RequestLimits
 from vram_engine.sizing.kv_states import mamba_mode, share_blocks
+from vram_engine.sizing.kv_tuples import LayerTuples, tuple_layout
 from vram_engine.sizing.parallelism import Refusal, pipeline_stages
 from vram_engine.sizing.weights import model_dtype
 
 # What stands in for an unknown GPU where only the choice between 16-bit dtypes depends on it.
 ANY_CAPABILITY = (8, 0)
+
+
+class Pool(NamedTuple):
+    """Groups, bytes of a block on each stage, and the accounts of older releases that differ from these."""
+
+    groups: tuple[KvGroup, ...]
+    bytes_per_block: tuple[int, ...]
+    tuples: LayerTuples | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,7 @@ class KvLayout:
     ``bytes_per_block`` has one entry per stage: a block holds a page of each layer of the stage's widest group.
     ``cache_dtype`` is the format keys and values are stored in. ``null_blocks`` are held back by the start-up check.
     ``checked`` are the layers that older versions add up in that check, before they are grouped; else it is ``None``.
+    ``tuples`` are the accounts that older versions keep of pages of several sizes.
     ``capacity_by_blocks``: older versions print blocks times tokens as the size of the cache.
     """
 
@@ -62,6 +73,7 @@ class KvLayout:
     limits: RequestLimits
     null_blocks: int
     checked: tuple[StageLayers, ...] | None
+    tuples: LayerTuples | None
     capacity_by_blocks: bool
 
     def blocks_per_group(self, max_model_len: int) -> tuple[int, ...]:
@@ -71,7 +83,8 @@ class KvLayout:
 
     def blocks_for_one_request(self, max_model_len: int) -> int:
         """Pool blocks one request of ``max_model_len`` tokens takes, all groups together."""
-        return sum(self.blocks_per_group(max_model_len))
+        blocks = self.blocks_per_group(max_model_len)
+        return sum(blocks) if self.tuples is None else self.tuples.request_blocks(blocks)
 
     def one_request_bytes(self, max_model_len: int) -> tuple[int, ...]:
         """Bytes one request takes on each stage (``_max_memory_usage_bytes_from_groups``)."""
@@ -104,6 +117,8 @@ class KvLayout:
 
     def needed_bytes(self, max_model_len: int) -> tuple[int, ...]:
         """Bytes of KV cache each stage must have for vLLM to accept ``max_model_len``, the null block included."""
+        if self.tuples is not None:
+            return (sum(self.blocks_per_group(max_model_len)) * self.tuples.checked_bytes,)
         if self.checked is None:
             blocks = self.blocks_for_one_request(max_model_len) + self.null_blocks
             return tuple(blocks * stage for stage in self.bytes_per_block)
@@ -161,9 +176,6 @@ def kv_layout(
     """
     era = kv_era(args.vllm_version)
     caches = tuple(_without_window(cache) for cache in spec.caches) if args.disable_sliding_window else spec.caches
-    packed = any(isinstance(cache, WindowedMLA) for cache in caches)
-    if packed and not era.packs_blocks:
-        return Unavailable(f"the KV cache of DeepSeek V4 in vLLM {args.vllm_version} is not known")
     starts = _stage_starts(spec, args)
     if isinstance(starts, Unavailable):
         return starts
@@ -173,16 +185,16 @@ def kv_layout(
     members = _members(caches, paging)
     if isinstance(members, Unavailable):
         return members
-    groups = grouped(members, era, hybrid=_hybrid_manager(caches, args, era), packed=packed)
-    if isinstance(groups, Unavailable):
-        return groups
+    pool = _pool(members, starts, caches, args, era)
+    if isinstance(pool, Unavailable):
+        return pool
     return KvLayout(
         block_size=paging.block_size,
         cache_dtype=paging.stored,
         mamba_cache_mode=paging.mamba_cache_mode,
         mamba_block_size=paging.mamba_block_size,
-        groups=groups,
-        bytes_per_block=bytes_per_block(groups, starts),
+        groups=pool.groups,
+        bytes_per_block=pool.bytes_per_block,
         limits=RequestLimits(
             max_model_len,
             max_num_batched_tokens * concurrent_batches(spec, args, capability, era),
@@ -191,7 +203,25 @@ def kv_layout(
         ),
         null_blocks=era.null_blocks,
         checked=_checked(members, starts) if era.checked == "layers" else None,
+        tuples=pool.tuples,
         capacity_by_blocks=era.capacity == "blocks",
+    )
+
+
+def _pool(
+    members: tuple[Member, ...], starts: tuple[int, ...], caches: tuple[LayerCache, ...], args: EngineArgs, era: KvEra
+) -> Pool | Unavailable:
+    """The groups and the size of a block."""
+    hybrid = _hybrid_manager(caches, args, era)
+    mixed = any(isinstance(cache, WindowedMLA) for cache in caches)
+    if not mixed or era.mixed_pages == "packed":
+        groups = grouped(members, era, hybrid=hybrid, packed=mixed)
+        return groups if isinstance(groups, Unavailable) else Pool(groups, bytes_per_block(groups, starts), None)
+    if era.mixed_pages == "none" or len(starts) > 1 or not hybrid:
+        return Unavailable(f"the KV cache of DeepSeek V4 in vLLM {args.vllm_version} is not known for these arguments")
+    layout = tuple_layout(members, era)
+    return (
+        layout if isinstance(layout, Unavailable) else Pool(layout.groups, (layout.bytes_per_block,), layout.accounts)
     )
 
 

@@ -23,6 +23,8 @@ EIGHT_BIT_BY_DEFAULT = frozenset({"GlmMoeDsaForCausalLM"})
 PLAIN_SPARSE_ON_BLACKWELL = Version(0, 20, 0)
 FLASHINFER_SPARSE = Version(0, 18, 0)
 FEW_HEADS = 16
+# DeepSeek V4 takes ``auto`` for fp8 since.
+V4_BY_DEFAULT = Version(0, 30, 0)
 
 
 def cache_format(
@@ -31,7 +33,7 @@ def cache_format(
     """``kv_cache_dtype`` as vLLM ends up with it; "auto" means the model's own dtype."""
     asked = declared_format(spec, era) if args.kv_cache_dtype == "auto" else args.kv_cache_dtype
     if any(isinstance(cache, CompressedMLA | WindowedMLA) for cache in spec.caches):
-        return _v4_format(asked)
+        return _v4_format(asked, args.vllm_version)
     if any(isinstance(cache, MLA) and cache.sparse for cache in spec.caches):
         return _sparse_format(asked, spec, args, capability, era)
     return asked
@@ -50,7 +52,9 @@ def declared_format(spec: ModelSpec, era: KvEra) -> str:
     return "auto"
 
 
-def _v4_format(asked: str) -> str | Unavailable:
+def _v4_format(asked: str, version: Version) -> str | Unavailable:
+    if asked == "auto" and version < V4_BY_DEFAULT:
+        return Unavailable(f"vLLM {version} serves DeepSeek V4 with an fp8 KV cache only, which must be asked for")
     if asked == "auto" or asked.startswith("fp8"):
         return PACKED
     return Unavailable(f"DeepSeek V4 keeps its KV cache in fp8, not in {asked}")

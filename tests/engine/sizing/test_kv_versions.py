@@ -7,6 +7,9 @@ from vram_engine.facts.versions import parse_version
 from vram_engine.model.caches import (
     MLA,
     ChunkedLocal,
+    CompressedIndexer,
+    CompressedMLA,
+    CompressorState,
     CrossAttention,
     FullAttention,
     GatedDeltaNet,
@@ -24,6 +27,17 @@ PAGE = 4096
 LENGTH = 8192
 BATCH = 1024
 H100, B200, A100 = (9, 0), (10, 0), (8, 0)
+
+# DeepSeek V4 Flash: windows in all layers, compressed caches in all but the first two.
+FLASH = (
+    WindowedMLA(tuple(range(43)), 512, 128),
+    CompressedMLA(tuple(range(2, 43, 2)), 512, 4),
+    CompressedMLA(tuple(range(3, 43, 2)), 512, 128),
+    CompressedIndexer(tuple(range(2, 43, 2)), 132, 4),
+    CompressorState(tuple(range(2, 43, 2)), 2048, 4),
+    CompressorState(tuple(range(3, 43, 2)), 1024, 128),
+    CompressorState(tuple(range(2, 43, 2)), 512, 4),
+)
 
 
 def full(*layers: int) -> FullAttention:
@@ -236,10 +250,35 @@ def test_cross_attention_reserves_for_the_encoder_budget_since_0_11(version: str
     assert planned.blocks_per_group(LENGTH) == (512, blocks)
 
 
+@pytest.mark.parametrize(
+    ("version", "bytes_per_block", "needed", "concurrency"),
+    [
+        ("0.20.0", 1051776, 7835731200, 1.4448690728945506),
+        ("0.22.0", 1051776, 7835731200, 1.4448690728945506),
+        ("0.24.0", 1039680, 7835731200, 1.4617126680820949),
+        ("0.26.0", 1039680, 11336041728, 1.0313592329971037),
+        ("0.28.0", 1002240, 11336041728, 0.9939691965114121),
+        ("0.32.0", 1002240, 10803144960, 0.9939691965114121),
+    ],
+)
+def test_pages_of_several_sizes(version: str, bytes_per_block: int, needed: int, concurrency: float) -> None:
+    """DeepSeek V4 Flash at a million tokens, 8,192 a step: what each release's own planner answers for 10 GiB."""
+    args = EngineArgs(vllm_version=args_of(version).vllm_version, kv_cache_dtype="fp8")
+    planned = kv_layout(spec_of(*FLASH), args, H100, max_num_batched_tokens=8192, max_model_len=2**20)
+    assert isinstance(planned, KvLayout)
+    assert planned.bytes_per_block == (bytes_per_block,)
+    assert planned.needed_bytes(2**20) == (needed,)
+    assert planned.max_concurrency([10 * 2**30]) == concurrency
+
+
 def test_no_layout_is_guessed_for_a_release_that_lacks_it() -> None:
-    """DeepSeek V4's blocks of mixed pages came with 0.29."""
-    assert isinstance(plan("0.28.0", WindowedMLA((0,), 512, 128)), Unavailable)
-    assert isinstance(plan("0.29.0", WindowedMLA((0,), 512, 128)), KvLayout)
+    """DeepSeek V4 came with 0.20, had to be given an fp8 cache until 0.29, and was first laid out for one stage."""
+    fp8 = EngineArgs(vllm_version=args_of("0.19.1").vllm_version, kv_cache_dtype="fp8")
+    assert isinstance(plan("0.19.1", *FLASH, args=fp8), Unavailable)
+    assert isinstance(plan("0.29.0", *FLASH), Unavailable)
+    assert isinstance(plan("0.30.0", *FLASH), KvLayout)
+    stages = EngineArgs(vllm_version=args_of("0.28.0").vllm_version, kv_cache_dtype="fp8", pipeline_parallel_size=2)
+    assert isinstance(plan("0.28.0", *FLASH, args=stages), Unavailable)
 
 
 def test_decode_context_parallelism_shares_out_the_tokens() -> None:

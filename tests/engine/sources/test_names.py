@@ -15,11 +15,13 @@ def test_an_organisation_and_a_name_are_an_id(name):
     assert is_hub_id(name)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "name", "org/", "/name", "org/name/x", "org//name", "./name", "../name", "org/na me", "org/näme", "a..b/c"]
-    + ["org/name.git", "-org/name", "org/name-", "org/name.", "a--b/c", "${MODEL}/x", "org/name\n", "x/" + "y" * 97],
+NO_IDS = (
+    *("", "name", "org/", "/name", "org/name/x", "org//name", "./name", "../name", "org/na me", "org/näme", "a..b/c"),
+    *("org/name.git", "-org/name", "org/name-", "org/name.", "a--b/c", "${MODEL}/x", "org/name\n", "x/" + "y" * 97),
 )
+
+
+@pytest.mark.parametrize("name", NO_IDS)
 def test_what_is_half_typed_or_something_else_is_not(name):
     """Nothing of this is ever sent anywhere."""
     assert not is_hub_id(name)
