@@ -99,7 +99,7 @@ def _at_length(
         spent = overridden(spent, layout.bytes_per_block, args.num_gpu_blocks_override)
     fullest = _fullest(spent, layout)
     per_block = layout.bytes_per_block[fullest]
-    demand = PagedDemand(replace(layout, bytes_per_block=(per_block,)), _waste(deployment, 1))
+    demand = PagedDemand(layout.on_stage(fullest), _waste(deployment, 1))
     is_16bit = layout.cache_dtype in ("auto", "float16", "bfloat16") and per_block > 0
     return Estimate(_budget(spent, layout, gpu, length, fullest), demand, native, layout, is_16bit, per_block or None)
 
