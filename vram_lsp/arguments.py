@@ -1,4 +1,4 @@
-"""The arguments of ``plan`` and ``receipt``: their own options, and vLLM's flags as settings of the strongest authority."""
+"""The arguments of ``plan`` and ``receipt``: their own, and vLLM's flags as settings of the strongest authority."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class ModelCache:
                 data = file.read(_LARGEST_FILE + 1)
         except OSError:
             return None
-        value = json_object(data, "")
+        value = json_object(data, "") if len(data) <= _LARGEST_FILE else None
         if not isinstance(value, dict) or value.get("key") != _key(endpoint, ref):
             return None
         return _stored(value)

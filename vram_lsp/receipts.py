@@ -21,7 +21,7 @@ from vram_engine.plan import Plan
 from vram_engine.ports import ModelSource
 from vram_engine.receipt import Boot, read_log
 from vram_engine.sizing.batch import batch
-from vram_engine.sizing.budget import Term
+from vram_engine.sizing.budget import GIB, Term
 from vram_engine.sizing.calibration import launch
 
 from vram_lsp.calibrations import write_measured
@@ -33,6 +33,10 @@ STDIN = "-"
 # A log that is longer is no start-up any more.
 _LONGEST_LOG = 256 * 2**20
 _NAMES = ("model", "revision")
+# What settings are spelled that the log says outside its arguments.
+_LOG = "log"
+# Totals of one card differ by this much between drivers.
+_DRIVERS_DIFFER = round(0.06 * GIB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def receipt(text: str, settings: tuple[Setting, ...], sources: tuple[ModelSource
     if len(boots) > 1:
         notes = (*notes, f"the log holds {len(boots)} start-ups; this is the last")
     plan = _plan((*_project_settings(), *launched, *settings), sources)
-    return Receipt(boot, plan, tuple(rows(boot, plan)), (*notes, *_gpu_notes(plan)))
+    return Receipt(boot, plan, tuple(rows(boot, plan)), (*notes, *_gpu_notes(boot, plan)))
 
 
 def _project_settings() -> tuple[Setting, ...]:
@@ -125,7 +129,7 @@ def launch_settings(boot: Boot) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
         elif read is not None:
             settings.append(Setting(name, read, "argument", f"--{name}"))
     settings += [
-        Setting(name, Known(value), "argument", "log")
+        Setting(name, Known(value), "argument", _LOG)
         for name, value in _measured_settings(boot)
         if value is not None and not any(setting.name == name for setting in settings)
     ]
@@ -163,13 +167,22 @@ def _gpu(boot: Boot) -> str | None:
             return match.gpu.id
     if boot.total_bytes is None:
         return None
-    fitting = [gpu.id for gpu in all_gpus() if gpu.memory_low <= boot.total_bytes <= gpu.memory_high]
+    low, high = boot.total_bytes - _DRIVERS_DIFFER, boot.total_bytes + _DRIVERS_DIFFER
+    fitting = [gpu.id for gpu in all_gpus() if gpu.memory_low <= high and low <= gpu.memory_high]
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _gpu_notes(plan: Plan) -> Iterator[str]:
-    if isinstance(plan.node, Node) and plan.node.gpu.memory_status == "assumed":
+def _gpu_notes(boot: Boot, plan: Plan) -> Iterator[str]:
+    said = plan.deployment.effective("gpu")
+    if said is not None and said.spelling == _LOG and boot.device is None:
+        yield f"the log does not name the GPU; only {said_name(plan)} has this memory"
+    elif isinstance(plan.node, Node) and plan.node.gpu.memory_status == "assumed":
         yield "the log does not name the GPU: its memory is known, the rest is assumed; --gpu NAME says which it is"
+
+
+def said_name(plan: Plan) -> str:
+    """The GPU of a plan by its name."""
+    return plan.node.gpu.name if isinstance(plan.node, Node) else "no GPU"
 
 
 def rows(boot: Boot, plan: Plan) -> Iterator[Row]:
@@ -188,7 +201,7 @@ def rows(boot: Boot, plan: Plan) -> Iterator[Row]:
         _available(boot, sized),
     ]
     for row in found:
-        if row.measured is not None or row.expected is not None:
+        if row.measured is not None or row.expected:
             yield row
 
 
@@ -258,7 +271,7 @@ def _beside_weights(boot: Boot, sized: Estimate, row: Measured) -> Measured:
     rest = boot.non_torch_bytes
     if available is not None:
         rest = requested - available - weights - (activation or 0) - (graphs or 0)
-    return replace(row, activation_bytes=activation, cuda_graph_bytes=graphs, non_torch_bytes=rest)
+    return replace(row, activation_bytes=activation, cuda_graph_bytes=graphs or None, non_torch_bytes=rest)
 
 
 def _graphs_are_charged(sized: Estimate) -> bool:

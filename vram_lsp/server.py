@@ -45,6 +45,7 @@ class VramServer(LanguageServer):
         self._tasks: set[asyncio.Task[None]] = set()
         self._settling: dict[str, asyncio.TimerHandle] = {}
         self._standing: set[Question] = set()
+        self.is_configured = asyncio.Event()
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log what pygls would otherwise show as a message box."""
@@ -101,6 +102,7 @@ class VramServer(LanguageServer):
 
     async def _offer_hub(self, ref: ModelRef) -> None:
         """Ask once whether the hub may be asked, where the client can show a question."""
+        await self.is_configured.wait()
         window = self.client_capabilities.window
         if window is None or window.show_message is None or not self.session.offers_hub(ref):
             return
@@ -140,7 +142,10 @@ def _initialize(server: VramServer, params: types.InitializeParams) -> None:
 
 async def _initialized(server: VramServer, _: types.InitializedParams) -> None:
     server.start(_detect(server))
-    await _pull_configuration(server)
+    try:
+        await _pull_configuration(server)
+    finally:
+        server.is_configured.set()
 
 
 async def _detect(server: VramServer) -> None:

@@ -23,6 +23,8 @@ def edits_of(analysis: Analysis, fix: Fix, context: Context) -> tuple[TextEdit, 
         return None
     if isinstance(change, ChangeSettings) and not _changes_only_that(analysis, edits, change, context):
         return None
+    if isinstance(change, ReplaceText) and not _keeps_deployments(analysis, edits, context):
+        return None
     return edits
 
 
@@ -74,6 +76,11 @@ def _changes_only_that(
         if _values(new) != wanted:
             return False
     return True
+
+
+def _keeps_deployments(analysis: Analysis, edits: tuple[TextEdit, ...], context: Context) -> bool:
+    """Whether the edited text still starts as many engines."""
+    return len(deployments_of(parse(apply(analysis.tree.text, edits)), context)) == len(analysis.plans)
 
 
 def _values(deployment: Deployment) -> dict[str, Scalar | str]:

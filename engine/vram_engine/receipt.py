@@ -100,7 +100,7 @@ def _unwrapped(line: str) -> str:
 _Found: TypeAlias = dict[str, Any]
 
 # Each rank prints its own: the least of what limits all, the largest of what each must hold.
-_LEAST = frozenset({"kv_cache_bytes", "blocks", "tokens", "concurrency", "free_bytes"})
+_LEAST = frozenset({"kv_cache_bytes", "kv_cache_in_use_bytes", "blocks", "tokens", "concurrency", "free_bytes"})
 _MOST = frozenset({"weights_bytes", "consumed_bytes", "activation_bytes", "non_torch_bytes", "graph_bytes"})
 _FIELDS = frozenset(field.name for field in fields(Boot))
 
@@ -156,7 +156,8 @@ class _Reader:
 
 
 def _derive(found: _Found) -> None:
-    """Activation without weights (0.6.4) and without the graph estimate; non-torch memory without the weights."""
+    """The KV cache to the byte where a log has it, activation and non-torch memory without what is counted apart."""
+    found["kv_cache_bytes"] = found.get("kv_cache_in_use_bytes", found.get("kv_cache_bytes"))
     weights, peak, consumed = (found.get(name) for name in ("weights_bytes", "peak_torch_bytes", "consumed_bytes"))
     if weights is not None and peak is not None:
         found["activation_bytes"] = peak - weights

@@ -139,7 +139,7 @@ PATTERNS: tuple[Pattern, ...] = (
     _gibs(r"NUMBER ?GiB for peak activation", "activation_bytes"),
     _gibs(r"NUMBER ?GiB for non-torch memory", "non_torch_bytes"),
     _gibs(r"NUMBER ?GiB for CUDAGraph memory", "graph_bytes"),
-    _pattern(r"Current kv cache memory in use is (\d{7,18}) bytes", ("kv_cache_bytes", _whole)),
+    _pattern(r"Current kv cache memory in use is (\d{7,18}) bytes", ("kv_cache_in_use_bytes", _whole)),
     _gibs(r"reserved NUMBER ?GiB memory for KV Cache as specified by kv_cache_memory_bytes", "kv_cache_bytes"),
 )
 

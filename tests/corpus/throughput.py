@@ -203,8 +203,8 @@ def report(found: list[Row]) -> str:
     for kind in KINDS:
         scored = [row for row in found if row.kind == kind and row.said is not None]
         lines.append(_summary(kind, scored))
-        for group in sorted({row.case.group for row in scored}):
-            lines.append(_summary(f"  {group}", [row for row in scored if row.case.group == group]))
+        groups = sorted({row.case.group for row in scored})
+        lines.extend(_summary(f"  {name}", [row for row in scored if row.case.group == name]) for name in groups)
     return "\n".join(lines)
 
 

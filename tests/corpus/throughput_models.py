@@ -1,4 +1,4 @@
-"""The models of the published measurements that the catalogue lacks under that name: its shape, and how it was stored."""
+"""Models of published measurements that the catalogue lacks under that name: their shape, and how they were stored."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Scripted:
         self.answers = list(answers)
         self.asked = 0
 
-    def fetch(self, ref):
+    def fetch(self, _):
         """The next answer, the last one for ever."""
         self.asked += 1
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -187,10 +187,10 @@ def damaged(**changes):
 
 
 DAMAGE = {
-    "empty": lambda data: b"",
+    "empty": lambda _: b"",
     "cut off": lambda data: data[: len(data) // 2],
-    "noise": lambda data: b"\x00\xff" * 1000,
-    "deep": lambda data: b"[" * 100_000,
+    "noise": lambda _: b"\x00\xff" * 1000,
+    "deep": lambda _: b"[" * 100_000,
     "too large": lambda data: data + b" " * 5 * 2**20,
     "another version": damaged(key=[0, "https://a.example", MODEL, None]),
     "another model": damaged(key=[1, "https://a.example", "org/other", None]),

@@ -15,6 +15,7 @@ from vram_lsp.receipts import Receipt, Row
 
 SCHEMA_VERSION = 1
 _GIB = 2**30
+_ROUNDING = _GIB // 100
 
 
 def receipt_document(given: Receipt, log: str, written: Path | None) -> dict[str, Any]:
@@ -116,8 +117,13 @@ _COLUMNS = ("predicted", "from", "to", "measured", "difference")
 def _cells(row: Row) -> tuple[str, ...]:
     amounts = (row.expected, row.low, row.high, row.measured)
     difference = "" if row.difference is None else f"{row.difference / _GIB:+.2f}"
-    inside = row.measured is None or row.low is None or row.high is None or row.low <= row.measured <= row.high
+    inside = row.measured is None or row.low is None or row.high is None or _holds(row.low, row.measured, row.high)
     return (*("" if each is None else f"{each / _GIB:.2f}" for each in amounts), difference + ("" if inside else " !"))
+
+
+def _holds(low: int, measured: int, high: int) -> bool:
+    """Whether bounds hold a figure that the log rounds to hundredths of a GiB."""
+    return low - _ROUNDING <= measured <= high + _ROUNDING
 
 
 def _outcome_words(given: Receipt) -> str:

@@ -21,7 +21,7 @@ from vram_engine.sizing.budget import Term
 from vram_engine.view.bar import bar
 from vram_engine.view.fits_on import fits_on
 from vram_engine.view.speed import speed_words
-from vram_engine.view.summary import headline, kv_words, missing, refusal_words, rows
+from vram_engine.view.summary import headline, kv_words, missing, notes, refusal_words, rows
 
 from vram_lsp.checking import Checked
 
@@ -79,7 +79,7 @@ def print_plan(checked: Checked, *, explain: bool) -> None:
         console.print(_verdict_line(checked.path, plan))
         _print_budget(console, plan)
         if explain and isinstance(plan.estimate, Estimate):
-            for note in plan.estimate.budget.notes:
+            for note in notes(plan):
                 console.print(f"- {note}")
             for term in plan.estimate.budget.terms:
                 console.print(_term_tree(term))

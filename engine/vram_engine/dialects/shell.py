@@ -337,7 +337,7 @@ class _Script:
                 continue
             if line:
                 yield from self._command(line, joiner, background=token.text == "&")
-                line = []
+                line, joiner = [], ""
             joiner = self._operated(token.text, joiner)
         if line:
             yield from self._command(line, joiner, background=False)

@@ -114,13 +114,13 @@ def _in_scalar(text: str, last: Word, home: ScalarPart) -> AppendSite | None:
     """Behind the last word: on a line of its own where the arguments have lines of their own."""
     end = last.raw.end
     before = text[home.holder.span.start : end]
-    indent = _indent(text, end)
-    several = "\n" in before.strip() and not text[_line_start(text, end) : end].strip().startswith(("-c", "bash"))
     lead = " "
-    if several and home.holder.style == "|":
-        lead = f" \\{_newline(text)}{indent}" if _is_continued(text, end) else " "
-    elif several and home.holder.style in ("", ">"):
-        lead = _newline(text) + indent
+    if "\n" in before.strip():
+        line = _newline(text) + _indent(text, end)
+        if home.holder.style == "|" and _is_continued(text, end):
+            lead = f" \\{line}"
+        elif home.holder.style in ("", ">"):
+            lead = line
     return AppendSite(end, lead, _glued_text(before), "", "", in_list=False)
 
 

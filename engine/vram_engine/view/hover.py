@@ -16,7 +16,7 @@ from vram_engine.syntax.route import Place, entry_at, span_of
 from vram_engine.text import Span
 from vram_engine.view.bar import bar
 from vram_engine.view.fits_on import fits_on
-from vram_engine.view.summary import Row, headline, is_sized, kv_words, missing, refusal_words, rows
+from vram_engine.view.summary import Row, headline, is_sized, kv_words, missing, notes, refusal_words, rows
 
 _MOST_GPUS = 8
 
@@ -77,6 +77,7 @@ def _parts(plan: Plan, setting: Setting | None) -> Iterator[str]:
     yield "\n".join(f"- no verdict: {reason}" for reason in missing(plan))
     if isinstance(plan.node, NoGpu) and is_sized(plan):
         yield _gpus_that_fit(fits_on(plan))
+    yield "\n".join(f"- {note}" for note in notes(plan))
     if plan.recommendations:
         yield "What would fit:\n" + "\n".join(f"- {each.title}" for each in plan.recommendations)
     if setting is not None:

@@ -136,6 +136,28 @@ def refusal_words(plan: Plan) -> tuple[str, ...]:
     return tuple(reasons)
 
 
+def notes(plan: Plan) -> tuple[str, ...]:
+    """What was found, assumed or chosen on the way, one sentence each."""
+    found = list(plan.model.notes) if isinstance(plan.model, FoundModel) else []
+    if plan.rests_on_assumptions:
+        found.append(plan.rests_on_assumptions)
+    if isinstance(plan.estimate, Estimate):
+        found += plan.estimate.budget.notes
+        found += _rank_words(plan.estimate.budget)
+    return tuple(found)
+
+
+def _rank_words(budget: Budget) -> list[str]:
+    """Every pipeline stage, where there is more than one: the fullest decides for all."""
+    if len(budget.ranks) < 2:
+        return []
+    return [
+        f"pipeline stage {rank.pipeline_stage}: {rank.weights_bytes / 2**30:.2f} GiB of weights per GPU"
+        + (f", {rank.bytes_per_block:,} bytes a KV block" if rank.bytes_per_block else "")
+        for rank in budget.ranks
+    ]
+
+
 def is_sized(plan: Plan) -> bool:
     """Whether the model is known, so that at least its needs can be told."""
     return isinstance(plan.model, FoundModel)
