@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from vram_engine.analysis import Analysis, Context, analyse
 from vram_engine.sources.catalogue import CatalogueModels
 from vram_engine.sources.local import LocalModels
-
 from vram_lsp.lookups import find_model
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from vram_engine.deployment import Known, Setting
 from vram_engine.dialects.argv import ArgumentProblem, read_argv, takes_a_value
+from vram_engine.facts.gpus import Ambiguous, find_gpu, suggest_gpus
 from vram_engine.facts.versions import parse_version
-
 from vram_lsp.cli import UsageError
 
 # Option of plan -> setting.
@@ -44,6 +44,18 @@ def split_plan(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return own, flags
 
 
+def _say_known_gpu(text: str | None) -> None:
+    """A GPU given as an argument must be one; raises UsageError with what was probably meant."""
+    match = find_gpu(text) if text is not None else None
+    if isinstance(match, Ambiguous):
+        ids = ", ".join(gpu.id for gpu in match.candidates)
+        raise UsageError(f"--gpu {text}: {match.reason}" + (f"; say which: {ids}" if ids else ""))
+    if text is not None and match is None:
+        close = suggest_gpus(text)
+        hint = f"did you mean {close[0]}?" if close else "vram-lsp gpus lists the catalogue"
+        raise UsageError(f"--gpu {text}: no GPU of the catalogue is called that; {hint}")
+
+
 def plan_settings(options: argparse.Namespace) -> tuple[Setting, ...]:
     """Every setting given as an argument; raises UsageError for one that vLLM would refuse."""
     settings = [
@@ -56,6 +68,7 @@ def plan_settings(options: argparse.Namespace) -> tuple[Setting, ...]:
         if version is None:
             raise UsageError(f"--vllm-version {options.vllm_version}: expected a release such as 0.32.0")
         settings.append(Setting("vllm-version", Known(str(version)), "argument", "--vllm-version"))
+    _say_known_gpu(options.gpu)
     for read in read_argv(options.rest, "argument"):
         if isinstance(read, ArgumentProblem):
             raise UsageError(read.message)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from vram_engine.facts.versions import parse_version
 from vram_engine.measured import Measured
-
 from vram_lsp.cli import UsageError
 
 if TYPE_CHECKING:

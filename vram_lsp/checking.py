@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from vram_engine.analysis import Analysis, Context, analyse, analyse_settings
@@ -12,9 +12,8 @@ from vram_engine.deployment import Setting
 from vram_engine.model.reference import ModelRef
 from vram_engine.ports import ModelSource
 from vram_engine.sources.nvml import NvmlGpus
-
 from vram_lsp.cli import UsageError
-from vram_lsp.config import find_project
+from vram_lsp.config import Config, find_project
 from vram_lsp.lookups import Answer, find_model
 from vram_lsp.session import detected_settings
 
@@ -33,22 +32,23 @@ class Checked:
     problems: tuple[str, ...] = ()
 
 
-def analysed_files(paths: Iterable[Path], sources: tuple[ModelSource, ...]) -> Iterator[Checked]:
-    """Every YAML file among ``paths`` and below them; raises UsageError for a path that cannot be read."""
+def analysed_files(paths: Iterable[Path], sources: tuple[ModelSource, ...]) -> Iterator[Checked | UsageError]:
+    """Every YAML file among ``paths`` and below them; a path that cannot be read is an error among the others."""
     for path in paths:
-        if path.is_dir():
-            for file in yaml_files(path):
-                yield analysed_file(file, (), sources)
-        else:
-            yield analysed_file(path, (), sources)
+        for file in yaml_files(path) if path.is_dir() else (path,):
+            try:
+                yield file if isinstance(file, UsageError) else analysed_file(file, (), sources)
+            except UsageError as error:
+                yield error
 
 
-def yaml_files(folder: Path) -> Iterator[Path]:
-    """YAML files below a folder, in order; links to folders are not followed."""
+def yaml_files(folder: Path) -> Iterator[Path | UsageError]:
+    """YAML files below a folder, in order; links to folders are not followed, unreadable folders are errors."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        raise UsageError(f"{folder} cannot be read: {error.strerror}") from error
+        yield UsageError(f"{folder} cannot be read: {error.strerror}")
+        return
     for entry in entries:
         if entry.is_dir() and not entry.is_symlink():
             if entry.name not in _SKIPPED_FOLDERS:
@@ -60,6 +60,8 @@ def yaml_files(folder: Path) -> Iterator[Path]:
 def analysed_file(path: Path, settings: tuple[Setting, ...], sources: tuple[ModelSource, ...]) -> Checked:
     """One file, with settings of stronger authority; raises UsageError when it cannot be read as text."""
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is not a file")
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
@@ -87,13 +89,19 @@ def _until_nothing_is_wanted(text: str, context: Context, looked_up: _LookUp) ->
 
 
 def analysed_arguments(settings: tuple[Setting, ...], sources: tuple[ModelSource, ...]) -> Checked:
-    """A deployment that no file describes."""
-    context = Context(settings=(*_detected(), *settings))
+    """A deployment that no file describes; the project file that counts is the working directory's."""
+    project = find_project(Path.cwd() / "arguments")
+    config = project.config_for(Path.cwd() / "arguments") if project is not None else Config()
+    context = Context(
+        settings=(*config.settings, *_detected(), *settings),
+        severities=config.severities,
+        measured=config.measured,
+    )
     analysis = analyse_settings(context)
     while analysis.wants:
-        context = replace(context, models=_looked_up(sources, (Path.cwd(),), analysis.wants))
+        context = replace(context, models={**context.models, **_looked_up(sources, (Path.cwd(),), analysis.wants)})
         analysis = analyse_settings(context)
-    return Checked(None, analysis, context)
+    return Checked(None, analysis, context, config.problems)
 
 
 def _looked_up(
@@ -102,5 +110,6 @@ def _looked_up(
     return {ref: find_model(sources, ref, folders) for ref in wants}
 
 
+@cache
 def _detected() -> tuple[Setting, ...]:
     return detected_settings(NvmlGpus().gpus())

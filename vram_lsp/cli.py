@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from vram_lsp import __version__
 
 if TYPE_CHECKING:
     from vram_lsp.config import HubMode
+    from vram_lsp.server import VramServer
 
 CLEAN, FOUND, FAILED = 0, 1, 2
 
@@ -25,6 +27,10 @@ class UsageError(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a bar gets a question mark, and a lone surrogate is no reason to stop.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     words = list(sys.argv[1:] if argv is None else argv)
     # Editors start a server with --stdio alone, and some add options of their own.
     if words and words[0].startswith("--") and "--stdio" in words:
@@ -45,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader has seen enough; keep the interpreter from complaining when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLEAN
+    except OSError as error:
+        print(f"vram-lsp: {error}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         return 130
 
@@ -115,9 +124,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else 0
     if not 0 < value <= 2**53:
-        raise argparse.ArgumentTypeError("must be a whole number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return value
 
 
@@ -127,11 +136,21 @@ def _hub(options: argparse.Namespace) -> HubMode:
 
 def _check(options: argparse.Namespace) -> int:
     from vram_lsp import report
-    from vram_lsp.checking import analysed_files
+    from vram_lsp.checking import Checked, analysed_files
     from vram_lsp.model_sources import model_sources
 
-    checked = list(analysed_files(options.paths, model_sources(_hub(options))))
-    return report.show_check(checked, options.format)
+    checked: list[Checked] = []
+    failed = False
+    for each in analysed_files(options.paths, model_sources(_hub(options))):
+        if isinstance(each, UsageError):
+            print(f"vram-lsp: {each}", file=sys.stderr)
+            failed = True
+        else:
+            checked.append(each)
+    if failed and not checked and options.format == "text":
+        return FAILED
+    code = report.show_check(checked, options.format)
+    return FAILED if failed else code
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -163,7 +182,6 @@ def _receipt(options: argparse.Namespace) -> int:
 
 def _detect(options: argparse.Namespace) -> int:
     from vram_engine.sources.nvml import NvmlGpus
-
     from vram_lsp import report
 
     detected = NvmlGpus().detect()
@@ -192,7 +210,6 @@ def _models(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     from vram_engine.sources.nvml import NvmlGpus
-
     from vram_lsp.lookups import Lookups
     from vram_lsp.model_sources import model_sources
     from vram_lsp.server import create_server
@@ -201,12 +218,19 @@ def _serve(options: argparse.Namespace) -> int:
     server = create_server(lookups, NvmlGpus())
     try:
         if options.tcp is not None:
-            server.start_tcp("127.0.0.1", options.tcp)
+            _start_tcp(server, options.tcp)
         else:
             server.start_io()
     finally:
         lookups.close()
     return CLEAN
+
+
+def _start_tcp(server: VramServer, port: int) -> None:
+    try:
+        server.start_tcp("127.0.0.1", port)
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"cannot listen on port {port}: {error}") from error
 
 
 _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {

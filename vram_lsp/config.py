@@ -15,7 +15,6 @@ from vram_engine.dialects.directives import ESTIMATORS
 from vram_engine.facts.versions import parse_version
 from vram_engine.measured import Measured
 from vram_engine.rules import BY_NAME
-
 from vram_lsp import calibrations
 
 PROJECT_FILE = calibrations.PROJECT_FILE
@@ -179,7 +178,9 @@ class Project:
         base = {key: value for key, value in self.values.items() if key != "overrides"}
         config = Config((), {}, self.problems).over(Config()).over(read_config(base, "project", self.where))
         for override in _overrides(self.values):
-            if _matches(path, self.folder, override.get("files", ())):
+            if "files" not in override:
+                config = Config(problems=(f"{self.where}: [[overrides]] needs files = [...]",)).over(config)
+            elif _matches(path, self.folder, override.get("files", ())):
                 rest = {key: value for key, value in override.items() if key != "files"}
                 config = read_config(rest, "project", self.where).over(config)
         return config
@@ -187,6 +188,8 @@ class Project:
 
 def _overrides(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     found = values.get("overrides", ())
+    if isinstance(found, dict):
+        return [found]
     return [override for override in found if isinstance(override, dict)] if isinstance(found, list) else []
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from vram_engine.rules import RULES
 from vram_engine.rules.base import Rule
-
 from vram_lsp.config import SETTINGS, camel
 
 ROOT = Path(__file__).resolve().parent.parent

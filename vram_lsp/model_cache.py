@@ -64,13 +64,10 @@ class ModelCache:
         except OSError:
             return
 
-    def clear(self) -> int:
-        """Delete everything stored; returns how many models that was."""
-        deleted = 0
+    def clear(self) -> None:
+        """Delete everything stored."""
         for path in self._folder.glob("*.json"):
             path.unlink(missing_ok=True)
-            deleted += 1
-        return deleted
 
     def _path(self, endpoint: str, ref: ModelRef) -> Path:
         name = hashlib.sha256(json.dumps(_key(endpoint, ref)).encode()).hexdigest()

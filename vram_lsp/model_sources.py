@@ -11,7 +11,6 @@ from vram_engine.sources.catalogue import CatalogueModels
 from vram_engine.sources.hub import HuggingFaceHub
 from vram_engine.sources.local import LocalModels
 from vram_engine.sources.names import is_hub_id
-
 from vram_lsp import __version__
 from vram_lsp.config import HubMode
 from vram_lsp.model_cache import ModelCache, default_folder

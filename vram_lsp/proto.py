@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from lsprotocol import types
+from pygls.capabilities import get_capability
+
 from vram_engine.analysis import Analysis
 from vram_engine.rules.base import Finding, Severity
 from vram_engine.syntax.edits import TextEdit
 from vram_engine.text import Encoding, LineIndex, Position, Span
 from vram_engine.view.hover import Hover
-
 from vram_lsp import rule_pages
 
 SOURCE = "vram-lsp"
@@ -80,3 +82,39 @@ def hover(lines: LineIndex, found: Hover, encoding: Encoding) -> types.Hover:
     """A hover as Markdown."""
     contents = types.MarkupContent(types.MarkupKind.Markdown, found.markdown)
     return types.Hover(contents, range_of(lines, found.span, encoding))
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What the client can do beyond the least, asked once; everything works where all of it is False."""
+
+    versioned_edits: bool = False
+    resolves_edits: bool = False
+    reads_markdown: bool = False
+    nests_symbols: bool = False
+    pulls_diagnostics: bool = False
+    refreshes_lenses: bool = False
+    refreshes_hints: bool = False
+    registers_watchers: bool = False
+    registers_configuration: bool = False
+
+
+def abilities_of(client: types.ClientCapabilities) -> Abilities:
+    """What a client says of itself."""
+    resolved = get_capability(client, "text_document.code_action.resolve_support.properties", [])
+    formats = get_capability(client, "text_document.completion.completion_item.documentation_format", [])
+    # A client that cannot be told to pull again would miss what a look-up finds out: it is pushed to instead.
+    pulls = get_capability(client, "text_document.diagnostic") is not None
+    return Abilities(
+        versioned_edits=bool(get_capability(client, "workspace.workspace_edit.document_changes")),
+        resolves_edits="edit" in resolved and bool(get_capability(client, "text_document.code_action.data_support")),
+        reads_markdown=types.MarkupKind.Markdown in formats,
+        nests_symbols=bool(
+            get_capability(client, "text_document.document_symbol.hierarchical_document_symbol_support")
+        ),
+        pulls_diagnostics=pulls and bool(get_capability(client, "workspace.diagnostics.refresh_support")),
+        refreshes_lenses=bool(get_capability(client, "workspace.code_lens.refresh_support")),
+        refreshes_hints=bool(get_capability(client, "workspace.inlay_hint.refresh_support")),
+        registers_watchers=bool(get_capability(client, "workspace.did_change_watched_files.dynamic_registration")),
+        registers_configuration=bool(get_capability(client, "workspace.did_change_configuration.dynamic_registration")),
+    )

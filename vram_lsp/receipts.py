@@ -23,7 +23,6 @@ from vram_engine.receipt import Boot, read_log
 from vram_engine.sizing.batch import batch
 from vram_engine.sizing.budget import GIB, Term
 from vram_engine.sizing.calibration import launch
-
 from vram_lsp.calibrations import write_measured
 from vram_lsp.cli import UsageError
 from vram_lsp.config import find_project

@@ -16,8 +16,7 @@ from vram_engine.model.reference import FoundModel, ModelRef, Unanswered
 from vram_engine.model.spec import Unavailable
 from vram_engine.sources.hub import hub_endpoint
 from vram_engine.sources.model_files import ModelFiles, found_model
-from vram_engine.sources.names import is_commit, is_hub_id
-
+from vram_engine.sources.names import is_commit, is_hub_id, without_login
 from vram_lsp.model_cache import ModelCache, Stored
 
 # A branch may move; a commit never does. What is incomplete is worth another try sooner.
@@ -65,7 +64,7 @@ class RememberedHub:
         """The model as the hub last described it, or describes it now where that is old."""
         if not is_hub_id(ref.name):
             return None
-        endpoint = hub_endpoint(self._environment)
+        endpoint = without_login(hub_endpoint(self._environment))
         stored = self._cache.read(endpoint, ref)
         if self._hub is None:
             return None if stored is None else found_model(stored.files, "cache")

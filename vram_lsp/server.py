@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
+
 from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import GpuSource
-
 from vram_lsp import __version__, proto
 from vram_lsp.features.code_action import code_actions
 from vram_lsp.features.diagnostics import diagnostics
@@ -137,7 +137,8 @@ def _initialize(server: VramServer, params: types.InitializeParams) -> None:
     session.encoding = proto.encoding_of(server.workspace.position_encoding)
     if isinstance(params.initialization_options, dict):
         options = params.initialization_options
-        session.configure(options.get(SECTION, options))
+        values = options.get(SECTION, options)
+        session.configure(values if isinstance(values, dict) else {})
 
 
 async def _initialized(server: VramServer, _: types.InitializedParams) -> None:

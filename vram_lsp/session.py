@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from vram_engine.analysis import Analysis, Context, analyse
@@ -17,7 +17,6 @@ from vram_engine.model.reference import ModelRef
 from vram_engine.ports import DetectedGpu
 from vram_engine.sources.names import is_hub_id
 from vram_engine.text import Encoding
-
 from vram_lsp.config import Config, HubMode, find_project, hub_mode, read_config
 from vram_lsp.lookups import Lookups, Question
 from vram_lsp.model_sources import model_sources
@@ -182,7 +181,9 @@ def catalogue_id(gpu: DetectedGpu) -> str | None:
 
 def path_of(uri: str) -> Path | None:
     """The file a URI names; None for unsaved and virtual documents."""
-    parts = urlsplit(uri)
-    if parts.scheme != "file":
+    try:
+        parts = urlsplit(uri)
+        path = url2pathname(parts.path)
+    except ValueError:
         return None
-    return Path(url2pathname(unquote(parts.path)))
+    return Path(path) if parts.scheme == "file" and path and "\0" not in path else None

@@ -18,7 +18,6 @@ from vram_engine.model.by_size import from_parameter_count
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.modelled import unmodelled
-from vram_engine.performance import performance
 from vram_engine.plan import Anchor, Plan, Where
 from vram_engine.recommend import Failing, recommendations
 from vram_engine.refusals import refusals
@@ -81,7 +80,7 @@ def analyse(text: str, context: Context | None = None) -> Analysis:
         for index, deployment in enumerate(reading.deployments)
     )
     view = FileView(tree, reading.ours, reading.directives, frozenset(rule.name for rule in RULES))
-    findings = _kept(tuple(_findings(view, plans)), view, context)
+    findings = _kept(tuple(_findings(view, plans)), view, plans, context)
     wants = frozenset(plan.ref for plan in plans if plan.ref is not None and plan.model is None)
     return Analysis(tree, plans, findings, wants, tuple(reading.dialects))
 
@@ -92,7 +91,7 @@ def analyse_settings(context: Context) -> Analysis:
     deployment = Deployment("arguments", "arguments", 0, {}, {}).with_settings(context.settings)
     plan = plan_of(deployment, 0, context, Span(0, 0))
     view = FileView(tree, (), {}, frozenset(rule.name for rule in RULES))
-    findings = _kept(tuple(_findings(view, (plan,))), view, context)
+    findings = _kept(tuple(_findings(view, (plan,))), view, (plan,), context)
     wants = frozenset({plan.ref} if plan.ref is not None and plan.model is None else ())
     return Analysis(tree, (plan,), findings, wants, ())
 
@@ -109,17 +108,17 @@ class _Reading:
         self.directives = {number: read_directives(document) for number, document in enumerate(tree.documents)}
         self.dialects: list[str | None] = []
         self.deployments: list[Deployment] = []
-        for number, document in enumerate(tree.documents):
+        for number in range(len(tree.documents)):
             was = context.dialects[number] if number < len(context.dialects) else None
-            dialect = recognise(tree, number, known_as=was, ours=bool(document.comments))
+            dialect = recognise(tree, number, known_as=was, ours=self.directives[number].speaks)
             self.dialects.append(dialect.name if dialect is not None else None)
             if dialect is not None:
                 more = (*self.directives[number].settings, *context.settings)
                 self.deployments += [each.with_settings(more) for each in dialect.read(tree, number)]
         self.ours = tuple(
             number
-            for number, document in enumerate(tree.documents)
-            if self.dialects[number] is not None or document.comments
+            for number in range(len(tree.documents))
+            if self.dialects[number] is not None or self.directives[number].speaks
         )
 
 
@@ -127,7 +126,9 @@ def plan_of(deployment: Deployment, index: int, context: Context, fallback: Wher
     """Everything about one deployment; ``fallback`` is where findings go that belong to no key."""
     deployment = replace(deployment, measured=context.measured)
     ref = model_ref(deployment)
-    model = context.models.get(ref) if ref is not None else _declared(deployment)
+    model = context.models.get(ref) if ref is not None else None
+    if ref is None or isinstance(model, Unavailable):
+        model = _declared(deployment) or model
     where, args = node(deployment), engine_args(deployment)
     spec = model.spec if isinstance(model, FoundModel) else None
     plan = Plan(
@@ -149,8 +150,6 @@ def plan_of(deployment: Deployment, index: int, context: Context, fallback: Wher
         return plan
     feasibility = judge(sized.budget, sized.demand, workload(deployment), sized.native_length)
     plan = replace(plan, feasibility=feasibility)
-    if plan.verdict in ("fits", "at-risk"):
-        plan = replace(plan, performance=performance(deployment, model.spec, where, sized))
     if feasibility.verdict == "fits" or plan.unmodelled or plan.refusals:
         return plan
     failing = Failing(deployment, model.spec, where, sized)
@@ -184,7 +183,9 @@ def _findings(view: FileView, plans: Iterable[Plan]) -> Iterator[Finding]:
                 yield from rule.check_plan(plan)
 
 
-def _kept(findings: tuple[Finding, ...], view: FileView, context: Context) -> tuple[Finding, ...]:
+def _kept(
+    findings: tuple[Finding, ...], view: FileView, plans: tuple[Plan, ...], context: Context
+) -> tuple[Finding, ...]:
     """Findings after ``ignore[...]`` comments and severity overrides, in the order of the text."""
     ignores = [ignore for directives in view.directives.values() for ignore in directives.ignores]
     used: set[Ignore] = set()
@@ -194,13 +195,18 @@ def _kept(findings: tuple[Finding, ...], view: FileView, context: Context) -> tu
         used.update(hit)
         if not hit:
             kept.append(finding)
-    unused = tuple(ignore for ignore in ignores if ignore not in used)
+    unused = tuple(ignore for ignore in ignores if ignore not in used and _can_be_told(ignore, view, plans))
     kept += [
         finding for finding in _findings(replace(view, unused_ignores=unused), ()) if finding.rule == "unused-ignore"
     ]
     wished = (_with_severity(finding, context.severities.get(finding.rule)) for finding in kept)
     chosen = [finding for finding in wished if finding is not None]
     return tuple(sorted(chosen, key=lambda finding: (_start(view.tree, finding), finding.rule)))
+
+
+def _can_be_told(ignore: Ignore, view: FileView, plans: tuple[Plan, ...]) -> bool:
+    """Whether an ignore that met nothing is certainly idle: not while a verdict is still to come, or cannot come."""
+    return ignore.rule not in view.rule_names or all(plan.verdict != "unknown" for plan in plans)
 
 
 def _covers(tree: Tree, ignore: Ignore, finding: Finding) -> bool:

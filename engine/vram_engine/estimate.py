@@ -23,6 +23,9 @@ from vram_engine.sizing.weights import weights
 # ``--max-model-len auto`` is -1 to vLLM.
 AUTO_LENGTH = -1
 
+# These run vLLM's own GPU worker; other accelerators bring theirs in a plug-in.
+_FOLLOWED_VENDORS = frozenset({"nvidia", "amd"})
+
 # What stands in where a GPU is known by its memory alone (see resolution).
 _ASSUMED_CAPABILITY = (8, 0)
 
@@ -77,6 +80,12 @@ def _longest(
 def _at_length(
     deployment: Deployment, spec: ModelSpec, args: EngineArgs, gpu: Gpu, length: int, native: int
 ) -> Estimate | Refusal | Unavailable:
+    if gpu.vendor not in _FOLLOWED_VENDORS:
+        return Unavailable(f"vLLM's start-up is followed on NVIDIA and AMD GPUs only, and {gpu.name} is neither")
+    if args.quantization == "int8":
+        return Unavailable(
+            "int8 means a checkpoint stored in 8 bits: name that checkpoint, whose config.json says how it is stored"
+        )
     stages = weights(spec, args, gpu.capability or _ASSUMED_CAPABILITY)
     if isinstance(stages, Refusal | Unavailable):
         return stages
@@ -97,11 +106,19 @@ def _at_length(
         return layout
     if args.num_gpu_blocks_override is not None:
         spent = overridden(spent, layout.bytes_per_block, args.num_gpu_blocks_override)
+    is_fixed = args.kv_cache_memory_bytes is not None
     fullest = _fullest(spent, layout)
     per_block = layout.bytes_per_block[fullest]
     demand = PagedDemand(layout.on_stage(fullest), _waste(deployment, 1))
     is_16bit = layout.cache_dtype in ("auto", "float16", "bfloat16") and per_block > 0
-    return Estimate(_budget(spent, layout, gpu, length, fullest), demand, native, layout, is_16bit, per_block or None)
+    return Estimate(
+        _budget(spent, layout, gpu, length, fullest, kv_is_fixed=is_fixed),
+        demand,
+        native,
+        layout,
+        is_16bit,
+        per_block or None,
+    )
 
 
 def _fullest(spent: StartupBudget, layout: KvLayout) -> int:
@@ -113,7 +130,9 @@ def _fullest(spent: StartupBudget, layout: KvLayout) -> int:
     return left.index(min(left))
 
 
-def _budget(spent: StartupBudget, layout: KvLayout, gpu: Gpu, length: int, fullest: int) -> Budget:
+def _budget(
+    spent: StartupBudget, layout: KvLayout, gpu: Gpu, length: int, fullest: int, *, kv_is_fixed: bool
+) -> Budget:
     stage = spent.stages[fullest]
     available = stage.kv_cache_available
     weights_term, activations, non_torch, cuda_graphs, *resident = stage.spent.parts
@@ -133,6 +152,8 @@ def _budget(spent: StartupBudget, layout: KvLayout, gpu: Gpu, length: int, fulle
         ),
         block_size=layout.block_size,
         free_bytes=spent.free_memory.free if spent.free_memory is not None else None,
+        slack_bytes=spent.slack if spent.era.free_memory_checked else None,
+        kv_is_fixed=kv_is_fixed,
         notes=(spent.batch.tokens_why, spent.batch.seqs_why),
     )
 

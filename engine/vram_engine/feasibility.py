@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vram_engine.sizing.budget import GIB, Budget, Term
+from vram_engine.sizing.budget import GIB, MIB, Budget, Term
 from vram_engine.sizing.demand import KvDemand
 
 Verdict = Literal["fits", "at-risk", "infeasible", "unknown"]
@@ -24,6 +24,8 @@ Condition = Literal[
 ]
 
 COMFORT = 2 * GIB
+# A CUDA context takes this much of any GPU, and usually two or three times as much: it is never free.
+SMALLEST_CONTEXT = 160 * MIB
 _FITTING: tuple[Condition | None, ...] = (None, "tight-memory")
 
 
@@ -80,7 +82,7 @@ def judge(budget: Budget, demand: KvDemand, workload: Workload, native_length: i
         headroom_bytes=left,
         max_concurrency=demand.max_concurrency(available, length),
         max_model_len_that_fits=fits_at_most,
-        max_concurrency_at_context=int(demand.max_concurrency(available, length)),
+        max_concurrency_at_context=max(available, 0) // max(demand.required(1, length), 1) if demand.is_cached else 0,
         max_context_at_concurrency=demand.max_length(available, workload.concurrency, cap),
         failure=_failure(condition, budget, one_request, fits_at_most),
         deciding_term=_deciding_term(budget) if condition == "high-oom-risk" else None,
@@ -107,8 +109,10 @@ def fits(budget: Budget, demand: KvDemand, workload: Workload) -> bool:
 def condition_of(budget: Budget, demand: KvDemand, workload: Workload) -> Condition | None:
     """The first row of the table that applies."""
     length, available = budget.max_model_len, budget.available
-    if budget.free_bytes is not None and budget.free_bytes < budget.requested_bytes:
+    if _starts_short_of_memory(budget):
         return "free-memory-below-target"
+    if budget.kv_is_fixed and _least(budget) > budget.memory_bytes:
+        return "out-of-memory"
     if demand.is_cached and available.high <= 0:
         return "out-of-memory"
     if not demand.fits(available.high, length):
@@ -123,6 +127,18 @@ def condition_of(budget: Budget, demand: KvDemand, workload: Workload) -> Condit
     return "tight-memory" if left < COMFORT else None
 
 
+def _starts_short_of_memory(budget: Budget) -> bool:
+    """Whether less is free than vLLM asks for, by what is told or because the process itself takes what is left."""
+    if budget.free_bytes is not None:
+        return budget.free_bytes < budget.requested_bytes
+    return budget.slack_bytes is not None and budget.slack_bytes < SMALLEST_CONTEXT
+
+
+def _least(budget: Budget) -> int:
+    """The least the device must hold when the KV cache is asked for in bytes."""
+    return sum(term.low for term in budget.terms) + budget.available.expected
+
+
 def _verdict(budget: Budget, condition: Condition | None, headroom: int) -> Verdict:
     if condition in ("free-memory-below-target", "out-of-memory", "max-model-len-does-not-fit"):
         return "infeasible"
@@ -133,9 +149,17 @@ def _verdict(budget: Budget, condition: Condition | None, headroom: int) -> Verd
 
 
 def _failure(condition: Condition | None, budget: Budget, one_request: int, fits_at_most: int) -> Failure | None:
+    requested = gib(budget.requested_bytes)
     if condition == "free-memory-below-target":
-        free, requested = gib(budget.free_bytes or 0), gib(budget.requested_bytes)
-        return Failure("free-memory-below-target", f"{free} is free at start-up and vLLM asks for {requested}")
+        if budget.free_bytes is None:
+            message = (
+                f"vLLM asks for {requested} of {gib(budget.memory_bytes)}, and its own CUDA context takes some first"
+            )
+        else:
+            message = f"{gib(budget.free_bytes)} is free at start-up and vLLM asks for {requested}"
+        return Failure("free-memory-below-target", message)
+    if condition == "concurrency-does-not-fit" and budget.estimator == "closed_form":
+        return Failure("no-kv-cache-memory", "the workload needs more KV cache than is left")
     if condition == "out-of-memory":
         if budget.weights.bytes > budget.requested_bytes:
             weights, requested = gib(budget.weights.bytes), gib(budget.requested_bytes)

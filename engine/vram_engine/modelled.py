@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from vram_engine.deployment import Deployment, Known, Scalar, Setting, Unknown
+from vram_engine.deployment import OWN_SETTINGS, Deployment, Known, Scalar, Setting, Unknown
 from vram_engine.facts.flags import flag, sizing_flags
+from vram_engine.facts.versions import NEWEST, Version, parse_version
 from vram_engine.model.caches import ChunkedLocal, Mamba, SlidingWindow
 from vram_engine.model.spec import ModelSpec
+from vram_engine.sizing.towers import unfollowed_limits
 
 # Flags that sizing reads, by the field of EngineArgs that holds them.
 MODELLED: Mapping[str, str] = {
@@ -33,10 +35,21 @@ MODELLED: Mapping[str, str] = {
     "disable-sliding-window": "disable_sliding_window",
     "disable-hybrid-kv-cache-manager": "disable_hybrid_kv_cache_manager",
     "language-model-only": "language_model_only",
+    "limit-mm-per-prompt": "limit_mm_per_prompt",
+    "mm-encoder-tp-mode": "mm_encoder_tp_mode",
+    "performance-mode": "performance_mode",
     "mamba-cache-mode": "mamba_cache_mode",
 }
 
+# How far a setting is followed: a reason where the value, the release or the model is beyond it.
+_LIMITS: Mapping[str, Callable[[Scalar, Version, ModelSpec], str | None]] = {
+    "limit-mm-per-prompt": unfollowed_limits,
+}
+
 _NAMES_THE_MODEL = frozenset({"model", "model-tag"})
+
+# About the machine, and no part of the sum; a GPU that is not known has its own say.
+_SIZES_NOTHING = frozenset({"gpu", "nodes", "shm-bytes"})
 
 # Stands for arguments that cannot be read and may be any.
 _HIDES_SETTINGS = frozenset({"more-arguments"})
@@ -46,7 +59,6 @@ _IDLE: Mapping[str, Scalar] = {
     "data-parallel-size-local": 1,
     "prefill-context-parallel-size": 1,
     "optimization-level": 2,
-    "performance-mode": "balanced",
 }
 
 # Flags that size what another flag switches on.
@@ -117,21 +129,42 @@ def unmodelled(deployment: Deployment, spec: ModelSpec | None) -> tuple[Unmodell
 
 def _unmodelled(setting: Setting, deployment: Deployment, spec: ModelSpec | None) -> Unmodelled | None:
     name, is_modelled = setting.name, setting.name in MODELLED
+    if isinstance(setting.value, Unknown) and name in OWN_SETTINGS and name not in _SIZES_NOTHING:
+        return Unmodelled(setting, setting.value.reason)
     if name in _NAMES_THE_MODEL or not (is_modelled or name in sizing_flags() or name in _HIDES_SETTINGS):
         return None
     if isinstance(setting.value, Unknown):
         return Unmodelled(setting, setting.value.reason)
-    if is_modelled or _is_idle(name, setting.value, deployment) or (spec is not None and _acts_on_nothing(name, spec)):
+    if is_modelled:
+        return _as_far_as_followed(setting, setting.value, deployment, spec)
+    if _is_idle(name, setting.value, deployment) or (spec is not None and _acts_on_nothing(name, spec)):
         return None
     return Unmodelled(setting, f"{name} changes memory and is not modelled yet")
+
+
+def _as_far_as_followed(
+    setting: Setting, value: Known, deployment: Deployment, spec: ModelSpec | None
+) -> Unmodelled | None:
+    """A setting of ``MODELLED`` whose value, release or model is beyond what is followed."""
+    limit = _LIMITS.get(setting.name)
+    if limit is None or spec is None or _acts_on_nothing(setting.name, spec):
+        return None
+    version = parse_version(deployment.text("vllm-version") or "") or NEWEST
+    reason = limit(value.value, version, spec)
+    return None if reason is None else Unmodelled(setting, reason)
 
 
 def _is_idle(name: str, value: Known, deployment: Deployment) -> bool:
     """Whether a setting changes nothing: by its value, or for want of what switches it on."""
     row = flag(name)
-    if value.value in (False, 0, "", "auto") or value.value == _IDLE.get(name):
+    is_off = value.value is False or value.value in ("", "auto")
+    if is_off or value.value == _IDLE.get(name):
         return True
-    if row is not None and row.default is not None and str(value.value) == str(row.default):
+    if (
+        row is not None
+        and row.default is not None
+        and (value.value == row.default or str(value.value) == str(row.default))
+    ):
         return True
     switch = _SWITCH_OF.get(name)
     return switch is not None and deployment.value(switch) in (None, False, 0)

@@ -75,7 +75,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One engine replica: what its steps do, on what, and the most tokens a step holds."""
+    """One engine replica: what its steps do, on what, and the most tokens and requests a step holds."""
 
     args: EngineArgs
     gpu: Gpu
@@ -84,6 +84,7 @@ class Engine:
     layout: KvLayout
     hidden_size: int
     most_tokens: int
+    most_requests: int
     early: bool
 
 
@@ -93,7 +94,7 @@ def performance(deployment: Deployment, spec: ModelSpec, node: Node, sized: Esti
     if isinstance(engine, Unavailable):
         return engine
     load = load_of(deployment, sized, engine)
-    if load.running == 0:
+    if load.running < 1:
         return Unavailable("no request fits the KV cache")
     expected = _point(engine, load, EXPECTED)
     ends = (
@@ -130,6 +131,7 @@ def _engine(deployment: Deployment, spec: ModelSpec, node: Node, sized: Estimate
         layout=sized.layout,
         hidden_size=spec.hidden_size,
         most_tokens=limits.max_num_batched_tokens,
+        most_requests=limits.max_num_seqs,
         early=model_runner(spec, args, gpu.capability) == "V0",
     )
 
@@ -150,7 +152,7 @@ def _unknown(deployment: Deployment, spec: ModelSpec, gpu: Gpu) -> str:
 
 def _machines(deployment: Deployment, node: Node, args: EngineArgs) -> int:
     """Machines that one tensor-parallel group spans; each has an equal part of the GPUs."""
-    machines = deployment.integer("nodes") or 1
+    machines = max(deployment.integer("nodes") or 1, 1)
     each = (node.count or machines) // machines
     return machines if args.tensor_parallel_size > max(each, 1) else 1
 
@@ -158,12 +160,16 @@ def _machines(deployment: Deployment, node: Node, args: EngineArgs) -> int:
 def load_of(deployment: Deployment, sized: Estimate, engine: Engine) -> Load:
     """The requests at work at once: those asked for, as far as batch limit and KV cache hold them."""
     args, length = engine.args, sized.budget.max_model_len
-    prompt = min(deployment.integer("prompt-tokens") or PROMPT_TOKENS, max(length - 1, 1))
-    generated = min(deployment.integer("gen-tokens") or GENERATED_TOKENS, max(length - prompt, 1))
-    asked = -(-workload(deployment).concurrency // args.data_parallel_size)
+    prompt = min(_tokens(deployment, "prompt-tokens", PROMPT_TOKENS), max(length - 1, 1))
+    generated = min(_tokens(deployment, "gen-tokens", GENERATED_TOKENS), max(length - prompt, 1))
+    asked = -(-max(workload(deployment).concurrency, 1) // args.data_parallel_size)
     held = _held(sized.demand, sized.budget.available.expected, prompt + generated // 2)
-    most = args.max_num_seqs or asked
-    return Load(min(asked, most, held), prompt, generated, args.data_parallel_size)
+    return Load(min(asked, engine.most_requests, held), prompt, generated, args.data_parallel_size)
+
+
+def _tokens(deployment: Deployment, name: str, assumed: int) -> int:
+    said = deployment.integer(name)
+    return said if said is not None and said > 0 else assumed
 
 
 def _held(demand: KvDemand, available: int, tokens: int) -> int:

@@ -12,7 +12,7 @@ from vram_engine.hardware import Node
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.modelled import Unmodelled
-from vram_engine.performance import Performance
+from vram_engine.performance import Performance, performance
 from vram_engine.recommend import Recommendation
 from vram_engine.refusals import Refused, Topic
 from vram_engine.resolution import NoGpu
@@ -53,8 +53,7 @@ class Plan:
     """One deployment of a file. ``index`` is its number among the file's deployments.
 
     ``model`` is None while it is being looked up, or when the deployment names none (``ref`` is None too).
-    ``estimate`` is a reason where the model and GPU are known but the sizing is not; ``performance`` is None unless
-    vLLM would start.
+    ``estimate`` is a reason where the model and GPU are known but the sizing is not.
     """
 
     index: int
@@ -69,7 +68,6 @@ class Plan:
     feasibility: Feasibility | None = None
     recommendations: tuple[Recommendation, ...] = ()
     refusals: tuple[Refused, ...] = ()
-    performance: Performance | Unavailable | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -77,6 +75,16 @@ class Plan:
         if self.refusals or isinstance(self.estimate, Refusal):
             return "infeasible"
         return self.feasibility.verdict if self.feasibility is not None and not self.unmodelled else "unknown"
+
+    @property
+    def performance(self) -> Performance | Unavailable | None:
+        """How fast it may answer, worked out when asked for; None unless vLLM would start."""
+        sized, model, where = self.estimate, self.model, self.node
+        if self.verdict not in ("fits", "at-risk") or not isinstance(model, FoundModel):
+            return None
+        if not isinstance(sized, Estimate) or not isinstance(where, Node):
+            return None
+        return performance(self.deployment, model.spec, where, sized)
 
     def refused(self, topic: Topic) -> Refused | None:
         """vLLM's refusal about a topic, if there is one."""

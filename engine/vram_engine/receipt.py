@@ -30,9 +30,9 @@ class Boot:
     """One start-up as its log tells it; ``None`` for what it does not say. Bytes per rank.
 
     ``arguments`` are what vLLM was started with, by its own long flags, as words of a command line; ``device`` is the
-    GPU by the name its driver gives, underscores for blanks. Where ranks differ the one with the least KV cache decides,
-    and the largest of the other amounts counts. ``activation_bytes`` is without CUDA graphs wherever the log allows to
-    tell, ``consumed_bytes`` is weights and non-torch together.
+    GPU by the name its driver gives, underscores for blanks. Where ranks differ the one with the least KV cache
+    decides, and the largest of the other amounts counts. ``activation_bytes`` is without CUDA graphs wherever the log
+    allows to tell, ``consumed_bytes`` is weights and non-torch together.
     """
 
     version: Version | None = None

@@ -16,6 +16,7 @@ from vram_engine.facts.versions import Version
 from vram_engine.feasibility import Verdict, fits, gib, headroom
 from vram_engine.hardware import Node
 from vram_engine.model.spec import ModelSpec
+from vram_engine.refusals import refusals
 from vram_engine.resolution import engine_args, workload
 from vram_engine.sizing.demand import largest
 
@@ -150,6 +151,8 @@ def _sized(failing: Failing, settings: Settings) -> Failing | None:
     """The deployment with other settings, sized again."""
     changes = [Setting(name, Known(value), "argument") for name, value in settings.items()]
     deployment = failing.deployment.with_settings(changes)
+    if refusals(deployment, engine_args(deployment), failing.spec, failing.node):
+        return None
     sized = estimate(deployment, failing.spec, failing.node)
     if not isinstance(sized, Estimate):
         return None

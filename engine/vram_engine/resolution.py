@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from vram_engine.deployment import Deployment, Scalar, Setting, Unknown
-from vram_engine.facts.gpus import Ambiguous, find_gpu, suggest_gpus
+from vram_engine.deployment import AUTHORITY, Deployment, Scalar, Setting, Unknown
+from vram_engine.facts.gpus import Ambiguous, GpuMatch, find_gpu, suggest_gpus
 from vram_engine.facts.versions import NEWEST, Version, parse_version
 from vram_engine.feasibility import Workload
 from vram_engine.hardware import Gpu, Node
@@ -17,6 +17,7 @@ from vram_engine.model.reference import ModelRef
 from vram_engine.modelled import MODELLED
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.towers import media_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ def model_ref(deployment: Deployment) -> ModelRef | None:
 
 
 def vllm_version(deployment: Deployment) -> Version:
-    """The version in force, else the newest known."""
-    return parse_version(deployment.text("vllm-version") or "") or NEWEST
+    """The version to size for: the one in force, but none newer than what is known; else the newest known."""
+    asked = parse_version(deployment.text("vllm-version") or "")
+    return NEWEST if asked is None else min(asked, NEWEST)
 
 
 def workload(deployment: Deployment) -> Workload:
@@ -52,17 +54,53 @@ def workload(deployment: Deployment) -> Workload:
 
 
 def node(deployment: Deployment) -> Node | NoGpu:
-    """The GPUs of a deployment: the catalogue's row for the name in force, with the memory and count in force."""
-    setting = deployment.effective("gpu")
-    memory = deployment.integer("gpu-memory-bytes")
+    """The GPUs of a deployment: the catalogue's row for the name in force, with the memory and count in force.
+
+    A memory or a count that weaker words say of other hardware is not combined with the GPU.
+    """
+    setting, memory = deployment.effective("gpu"), deployment.effective("gpu-memory-bytes")
+    size = deployment.integer("gpu-memory-bytes")
+    if setting is not None and memory is not None and _speaks_of_another(setting, memory, size):
+        setting = None
     if setting is None:
-        if memory is None:
+        if size is None:
             return NoGpu("nothing says which GPU this runs on")
-        return Node(_unnamed(memory), _count(deployment, None))
+        return Node(_unnamed(size), _count(deployment, None, memory))
+    if memory is not None and _is_weaker(memory, setting):
+        size = None
     if isinstance(setting.value, Unknown):
         return NoGpu(setting.value.reason, setting)
-    text = str(setting.value.value)
+    return _named(deployment, setting, str(setting.value.value), size)
+
+
+# These say what hardware is at hand in general, each by itself; a file and a directive speak of one deployment.
+_AT_HAND = frozenset({"detected", "settings", "project"})
+
+
+def _is_weaker(one: Setting, other: Setting) -> bool:
+    return AUTHORITY.index(one.origin) < AUTHORITY.index(other.origin)
+
+
+def _speaks_of_another(gpu: Setting, memory: Setting, size: int | None) -> bool:
+    """Whether a stated memory makes a GPU that is merely at hand the wrong one, because it is not its own."""
+    if gpu.origin not in _AT_HAND or not _is_weaker(gpu, memory) or size is None or isinstance(gpu.value, Unknown):
+        return False
+    match = find_gpu(str(gpu.value.value))
+    return isinstance(match, GpuMatch) and abs(match.gpu.memory_bytes - size) > _SAME_CARD * size
+
+
+# Drivers and sellers differ by this much about the memory of one card.
+_SAME_CARD = 0.06
+
+
+def _named(deployment: Deployment, setting: Setting, text: str, memory: int | None) -> Node | NoGpu:
+    """The GPU called ``text``; a stated memory tells cards of one name apart, and stands for one nobody knows."""
     match = find_gpu(text)
+    if memory is not None and not isinstance(match, GpuMatch):
+        sized = find_gpu(f"{text} {round(memory / GIB)}GB")
+        if not isinstance(sized, GpuMatch):
+            return Node(_unnamed(memory), _count(deployment, None, setting))
+        match = sized
     if match is None:
         close = suggest_gpus(text)
         hint = f"; did you mean {close[0]}?" if close else ""
@@ -71,13 +109,20 @@ def node(deployment: Deployment) -> Node | NoGpu:
         ids = tuple(gpu.id for gpu in match.candidates)
         return NoGpu(f"{match.reason}; say which: {', '.join(ids)}" if ids else match.reason, setting, ids)
     gpu = match.gpu if memory is None else _with_memory(match.gpu, memory)
-    return Node(gpu, _count(deployment, match.count))
+    return Node(gpu, _count(deployment, match.count, setting))
 
 
-def _count(deployment: Deployment, counted: int | None) -> int | None:
-    """How many GPUs: a stated number, else the one in the GPU's own name (``8xH200``). A default is no statement."""
+def _count(deployment: Deployment, counted: int | None, gpu: Setting | None) -> int | None:
+    """How many GPUs: a stated number, else the one in the GPU's own name (``8xH200``).
+
+    A default is no statement, and a count of the hardware at hand says nothing of a GPU named by stronger words.
+    """
     said = deployment.effective("gpus")
-    return counted if said is None or said.origin == "default" else deployment.integer("gpus")
+    if said is None or said.origin == "default":
+        return counted
+    if gpu is not None and _is_weaker(said, gpu) and (said.origin in _AT_HAND or counted is not None):
+        return counted
+    return deployment.integer("gpus")
 
 
 def _with_memory(gpu: Gpu, memory: int) -> Gpu:
@@ -108,7 +153,7 @@ def _unnamed(memory: int) -> Gpu:
 
 def engine_args(deployment: Deployment) -> EngineArgs:
     """The arguments sizing reads; what is unknown or invalid is left at "not given" (and said by ``modelled``)."""
-    fields: dict[str, Scalar] = {}
+    fields: dict[str, object] = {}
     for name, field in MODELLED.items():
         value = deployment.value(name)
         read = _READ.get(name)
@@ -128,7 +173,8 @@ def _utilization(value: Scalar) -> Scalar | None:
     return value if isinstance(value, int | float) and 0 < value <= 1 else None
 
 
-_READ: Mapping[str, Callable[[Scalar], Scalar | None]] = {
+_READ: Mapping[str, Callable[[Scalar], object]] = {
+    "limit-mm-per-prompt": media_limits,
     "max-model-len": _length,
     "gpu-memory-utilization": _utilization,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tests.corpus.cases import Case
 from vram_engine.model import from_config
 from vram_engine.model.length import default_max_model_len
 from vram_engine.model.spec import ModelSpec, Unavailable
@@ -12,8 +13,6 @@ from vram_engine.sizing.kv_cache import KvLayout, kv_layout
 from vram_engine.sizing.parallelism import Refusal
 from vram_engine.sizing.startup import StartupBudget, startup
 from vram_engine.sizing.weights import weights
-
-from tests.corpus.cases import Case
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,9 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from vram_engine.sizing.budget import GIB
-
 from tests.corpus.cases import Case
 from tests.corpus.predict import Prediction, predict
+from vram_engine.sizing.budget import GIB
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.corpus.throughput_models import published_model
 from vram_engine.deployment import Deployment, Known, Scalar, Setting
 from vram_engine.estimate import Estimate, estimate
 from vram_engine.facts.gpus import GpuMatch, find_gpu, gpu_by_id
 from vram_engine.hardware import Gpu, Node
 from vram_engine.model.spec import Unavailable
 from vram_engine.performance import Performance, Range, performance
-
-from tests.corpus.throughput_models import published_model
 
 # Cards as the measurements name them, where the catalogue's own search does not decide.
 CARDS: Mapping[str, str] = {

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vram_engine.analysis import Context, analyse
 from vram_engine.estimate import Estimate
-from vram_engine.fixing import edits_of, ignore_edit
+from vram_engine.fixing import edits_of, ignore_edits
 from vram_engine.rules.base import ChangeSettings
 from vram_engine.syntax.edits import apply
 from vram_engine.view.hover import hover
@@ -93,7 +94,9 @@ def test_an_ignore_silences_its_line(analysed):
     """The comment the quick fix writes removes the finding and leaves the rest."""
     analysis = analysed(FAILING)
     (finding,) = [each for each in analysis.findings if each.rule == "concurrency-does-not-fit"]
-    text = apply(FAILING, (ignore_edit(analysis, finding),))
+    edits = ignore_edits(analysis, finding, Context())
+    assert edits is not None
+    text = apply(FAILING, edits)
     assert text.splitlines()[0].endswith("concurrency=64 ignore[concurrency-does-not-fit]")
     assert [each.rule for each in analysed(text).findings] == []
 

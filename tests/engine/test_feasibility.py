@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pytest
+
 from vram_engine.feasibility import Workload, judge
 from vram_engine.sizing.budget import GIB, Budget, Interval, Term
 

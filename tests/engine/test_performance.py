@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
+
+from tests.corpus.throughput import data_file, load, rows
 from vram_engine.analysis import Context, analyse_settings
 from vram_engine.deployment import Known, Setting
 from vram_engine.facts.catalogue import catalogue_model
@@ -18,8 +20,6 @@ from vram_engine.sizing.collectives import collective, link_between
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.step import Routed, Step, step
 from vram_engine.view.speed import speed_words
-
-from tests.corpus.throughput import data_file, load, rows
 
 
 def spec_of(model):
@@ -211,7 +211,6 @@ def test_an_all_reduce_costs_nothing_alone_and_more_where_peers_are_hidden():
     ("model", "gpu", "settings", "reason"),
     [
         ("Qwen/Qwen3-8B", "mi308x", {}, "is not known"),
-        ("Qwen/Qwen3-8B", "gaudi3", {}, "no measurement"),
         ("BAAI/bge-m3", "l4", {"max_model_len": 512}, "generates no tokens"),
     ],
 )
@@ -239,7 +238,7 @@ def test_a_range_is_centred_and_never_empty():
     assert 0 < said.first_token_ms.low < said.first_token_ms.high
 
 
-@pytest.mark.parametrize("tokens", [1, 2**53])
+@pytest.mark.parametrize("tokens", [1, 2**53, -1])
 def test_absurd_workloads_still_give_finite_figures(tokens):
     """Whatever is asked for, every figure is a finite number above zero."""
     said = speed("Qwen/Qwen3-8B", "h100-sxm-80", concurrency=tokens, prompt_tokens=tokens, gen_tokens=tokens)

@@ -8,6 +8,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vram_engine.facts.versions import Version
 from vram_engine.receipt import GIB, Boot, read_log
 
@@ -57,8 +58,9 @@ model='org/moe-20b', dtype=torch.bfloat16, max_seq_len=131072, quantization=mxfp
 (EngineCore_DP0 pid=270) INFO 08-12 09:01:20 [gpu_worker.py:298] Available KV cache memory: 24.00 GiB
 (EngineCore_DP0 pid=270) INFO 08-12 09:01:41 [gpu_worker.py:391] Free memory on device (43.95/44.40 GiB) on startup. \
 Desired GPU memory utilization is (0.9, 39.96 GiB). Actual usage is 13.72 GiB for weight, 2.11 GiB for peak \
-activation, 0.13 GiB for non-torch memory, and 0.72 GiB for CUDAGraph memory. Replace gpu_memory_utilization config with \
-`--kv-cache-memory=24858189926` to fit into requested memory. Current kv cache memory in use is 25773408358 bytes.
+activation, 0.13 GiB for non-torch memory, and 0.72 GiB for CUDAGraph memory. Replace gpu_memory_utilization \
+config with `--kv-cache-memory=24858189926` to fit into requested memory. \
+Current kv cache memory in use is 25773408358 bytes.
 """
 V2_CONSUMED = """\
  \u2584\u2584 \u2584\u2588 \u2588     \u2588     \u2588 \u2580\u2584\u2580 \u2588  version 0.31.0
@@ -73,8 +75,9 @@ for 8,192 tokens per request: 56.21x
 (EngineCore pid=9) INFO 09-20 10:00:40 [gpu_worker.py:971] CUDA graph pool memory: 0.23 GiB (actual), 1.2 GiB \
 (estimated), difference: 0.97 GiB (421.7%).
 (EngineCore pid=9) INFO 09-20 10:00:40 [gpu_worker.py:1034] Free memory on device (78.80/79.25 GiB) on startup. \
-Desired GPU memory utilization is (0.92, 72.91 GiB). Actual usage is 15.26 GiB for consumed memory (weights + non-torch), 1.44 \
-GiB for peak activation, and 0.23 GiB for CUDAGraph memory. Current kv cache memory in use is 56.21 GiB.
+Desired GPU memory utilization is (0.92, 72.91 GiB). Actual usage is 15.26 GiB for consumed memory (weights + \
+non-torch), 1.44 GiB for peak activation, and 0.23 GiB for CUDAGraph memory. \
+Current kv cache memory in use is 56.21 GiB.
 """
 
 
@@ -166,8 +169,8 @@ def test_an_activation_without_the_estimate_is_left_as_it_is():
 REFUSALS = [
     (
         "ValueError: To serve at least one request with the models's max seq len (262144), (24.00 GiB KV cache is "
-        "needed, which is larger than the available KV cache memory (9.12 GiB). Based on the available memory, the estimated "
-        "maximum model length is 99584. Try increasing `gpu_memory_utilization`",
+        "needed, which is larger than the available KV cache memory (9.12 GiB). Based on the available memory, the "
+        "estimated maximum model length is 99584. Try increasing `gpu_memory_utilization`",
         ("max-model-len-too-large", 24.0, 9.12, 99584),
     ),
     (

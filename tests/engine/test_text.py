@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vram_engine.text import LineIndex, Position
 
 # é is 2 bytes and 1 UTF-16 unit; 🦙 is 4 bytes and 2 UTF-16 units (Unicode 15, chapter 3.9).

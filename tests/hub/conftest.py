@@ -6,9 +6,9 @@ import importlib
 
 import huggingface_hub
 import pytest
-from vram_engine.sources.hub import HuggingFaceHub
 
 from tests.hub.loopback import LoopbackHub
+from vram_engine.sources.hub import HuggingFaceHub
 from vram_lsp.model_cache import ModelCache
 
 VARIABLES = (

@@ -10,9 +10,6 @@ import time
 import tracemalloc
 
 import pytest
-from vram_engine.model.reference import FoundModel, ModelRef, Unanswered
-from vram_engine.sources.hub import HuggingFaceHub
-from vram_engine.sources.model_files import ModelFiles, found_model
 
 from tests.hub.checkpoints import (
     LLAMA_BYTES,
@@ -25,6 +22,9 @@ from tests.hub.checkpoints import (
     with_header,
 )
 from tests.hub.loopback import COMMIT
+from vram_engine.model.reference import FoundModel, ModelRef, Unanswered
+from vram_engine.sources.hub import HuggingFaceHub
+from vram_engine.sources.model_files import ModelFiles, found_model
 
 MODEL = "org/llama"
 REF = ModelRef(MODEL)
@@ -214,8 +214,10 @@ def test_names_without_an_ids_shape_are_never_sent(llama_hub, client, monkeypatc
     reason(client.fetch(ModelRef(MODEL, "../../x")))
     monkeypatch.setenv("VLLM_USE_MODELSCOPE", "1")
     assert "ModelScope" in reason(client.fetch(REF))
-    monkeypatch.setenv("HF_ENDPOINT", "file:///etc")
-    reason(client.fetch(REF))
+    monkeypatch.delenv("VLLM_USE_MODELSCOPE")
+    for endpoint in ("file:///etc", "http://[::1", "http://127.0.0.1:port", "hub.example", "http://"):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        assert reason(client.fetch(REF)) == "HF_ENDPOINT is not a web address"
     assert llama_hub.requests == []
 
 

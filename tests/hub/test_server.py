@@ -107,10 +107,8 @@ async def test_the_hub_is_offered_once_and_used_when_allowed(editor, llama_hub):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("choice", [NOT_NOW, None])
-async def test_no_means_no(editor, llama_hub, choice):
-    """Refused or dismissed, the question does not come back, and the hub is not asked."""
-    editor.choice = choice
+async def test_no_answer_means_no(editor, llama_hub):
+    """Dismissed, the question does not come back, and the hub is not asked."""
     await editor.start()
     editor.open("org/llama")
     await editor.until(lambda: editor.asked)
@@ -122,14 +120,20 @@ async def test_no_means_no(editor, llama_hub, choice):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("setting", ["off", "cache"])
-async def test_who_has_decided_is_not_asked(editor, llama_hub, setting):
-    """A setting is an answer; so is a client that can show no question."""
-    await editor.start({"hub": setting})
+async def test_who_has_decided_is_not_asked_and_may_decide_anew(editor, llama_hub):
+    """A setting is an answer; changed, it counts at once for open documents, and the cache can be cleared."""
+    await editor.start({"hub": "off"})
     editor.open("org/llama")
     await editor.until(lambda: editor.found() == UNKNOWN and "was not asked" in editor.reason())
     await asyncio.sleep(0.1)
     assert (editor.asked, llama_hub.requests) == ([], [])
+
+    settings = types.DidChangeConfigurationParams({"vramLsp": {"hub": "on"}})
+    editor.client.workspace_did_change_configuration(settings)
+    await editor.until(lambda: editor.found() == KNOWN)
+    asked = len(llama_hub.requests)
+    await editor.client.workspace_execute_command_async(types.ExecuteCommandParams(CLEAR_CACHE, []))
+    await editor.until(lambda: len(llama_hub.requests) == 2 * asked)
 
 
 @pytest.mark.asyncio
@@ -157,25 +161,3 @@ async def test_typing_does_not_wait_for_a_slow_hub(editor, llama_hub):
     where = types.TextDocumentIdentifier(URI), types.Position(1, 3)
     await editor.client.text_document_hover_async(types.HoverParams(*where))
     assert time.monotonic() - started < 1
-
-
-@pytest.mark.asyncio
-async def test_the_cache_can_be_cleared(editor, llama_hub):
-    """The command forgets what the hub said, and asks again."""
-    await editor.start({"hub": "on"})
-    editor.open("org/llama")
-    await editor.until(lambda: editor.found() == KNOWN)
-    asked = len(llama_hub.requests)
-    await editor.client.workspace_execute_command_async(types.ExecuteCommandParams(CLEAR_CACHE, []))
-    await editor.until(lambda: len(llama_hub.requests) == 2 * asked)
-
-
-@pytest.mark.asyncio
-async def test_a_setting_takes_effect_at_once(editor, llama_hub):
-    """Switched on while a document is open, the hub answers for it."""
-    await editor.start({"hub": "off"})
-    editor.open("org/llama")
-    await editor.until(lambda: editor.found() == UNKNOWN)
-    settings = types.DidChangeConfigurationParams({"vramLsp": {"hub": "on"}})
-    editor.client.workspace_did_change_configuration(settings)
-    await editor.until(lambda: editor.found() == KNOWN)

@@ -6,10 +6,11 @@ import asyncio
 import threading
 
 import pytest
-from vram_engine.model.reference import ModelRef
-from vram_engine.model.spec import Unavailable
 
-from vram_lsp.lookups import RETRY_AFTER_S, Lookups
+from vram_engine.model.by_size import from_parameter_count
+from vram_engine.model.reference import FoundModel, ModelRef, Unanswered
+from vram_engine.model.spec import Unavailable
+from vram_lsp.lookups import RETRY_AFTER_S, Lookups, find_model
 
 QUESTION = (ModelRef("org/name"), ())
 
@@ -67,3 +68,70 @@ async def test_a_source_that_knows_nothing_leaves_a_reason():
     assert isinstance(answer, Unavailable)
     assert "org/name" in answer.reason
     lookups.close()
+
+
+class Says:
+    """A source that gives one answer, or breaks with it."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def find(self, ref, folders):
+        """The answer."""
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+MODEL = FoundModel(from_parameter_count(8 * 10**9), "catalogue", notes=("one",))
+
+
+def test_who_cannot_say_leaves_the_word_to_others():
+    """A source that gave no answer is passed over, and its reason stays with what another found."""
+    away = Says(Unanswered("the hub is away"))
+    found = find_model((Says(None), away, away, Says(MODEL)), *QUESTION)
+    assert found.notes == ("one", "the hub is away")
+    nothing = find_model((away, Says(Unanswered("did you mean org/nam?"))), *QUESTION)
+    assert nothing == Unavailable(
+        "org/name is not a directory here and not in the catalogue; the hub is away; did you mean org/nam?"
+    )
+
+
+def test_who_knows_that_it_cannot_be_used_has_the_last_word():
+    """A directory with a broken config.json is not replaced by the catalogue's model of that name."""
+    assert find_model((Says(Unavailable("broken")), Says(MODEL)), *QUESTION) == Unavailable("broken")
+
+
+@pytest.mark.asyncio
+async def test_a_defect_in_a_source_costs_one_answer(caplog):
+    """The waiter gets a reason, the log the traceback."""
+    lookups = Lookups((Says(RuntimeError("bug")),))
+    answer = await lookups.answer(QUESTION)
+    assert answer == Unavailable("looking up org/name failed; the server's log says why")
+    assert "RuntimeError: bug" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_other_sources_answer_even_what_was_already_asked():
+    """When the user changes what may be asked, old answers go, and a look-up under way is done again."""
+    slow = Slow()
+    lookups = Lookups((slow,))
+    waiting = asyncio.create_task(lookups.answer(QUESTION))
+    await asyncio.sleep(0.05)
+    lookups.use((Says(MODEL),))
+    slow.let_go.set()
+    assert await waiting == MODEL
+    assert lookups.known(()) == {QUESTION[0]: MODEL}
+    lookups.use(())
+    assert lookups.known(()) == {}
+
+
+@pytest.mark.asyncio
+async def test_a_stuck_look_up_keeps_nobody(monkeypatch):
+    """A drive that never answers ends in a reason, and its thread does not keep the process."""
+    monkeypatch.setattr("vram_lsp.lookups.TIMEOUT_S", 0.05)
+    slow = Slow()
+    answer = await Lookups((slow,)).answer(QUESTION)
+    assert "took longer" in answer.reason
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "look-up")
+    slow.let_go.set()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lsprotocol import types
-from vram_engine.view.hover import hover as view
 
+from vram_engine.view.hover import hover as view
 from vram_lsp import proto
 from vram_lsp.session import Snapshot
 

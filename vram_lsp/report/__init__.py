@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vram_engine.ports import DetectedGpu
-
 from vram_lsp.checking import Checked
 from vram_lsp.cli import CLEAN, FAILED, FOUND, UsageError
 from vram_lsp.report import document

@@ -19,7 +19,6 @@ from vram_engine.rules.base import Finding
 from vram_engine.sizing.budget import Term
 from vram_engine.sizing.parallelism import Refusal
 from vram_engine.text import Span
-
 from vram_lsp.checking import Checked
 from vram_lsp.session import catalogue_id
 

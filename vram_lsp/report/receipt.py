@@ -10,7 +10,6 @@ from vram_engine.estimate import Estimate
 from vram_engine.hardware import Node
 from vram_engine.plan import Plan
 from vram_engine.view.summary import headline, missing, refusal_words
-
 from vram_lsp.receipts import Receipt, Row
 
 SCHEMA_VERSION = 1

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree as RichTree
+
 from vram_engine.estimate import Estimate
 from vram_engine.facts.catalogue import catalogue
 from vram_engine.facts.gpus import all_gpus
@@ -22,7 +23,6 @@ from vram_engine.view.bar import bar
 from vram_engine.view.fits_on import fits_on
 from vram_engine.view.speed import speed_words
 from vram_engine.view.summary import headline, kv_words, missing, notes, refusal_words, rows
-
 from vram_lsp.checking import Checked
 
 # Wide enough that nothing is wrapped where no terminal says how wide it is.
@@ -30,6 +30,11 @@ _UNWRAPPED = 10_000
 
 _STYLE = {"error": "bold red", "warning": "yellow", "information": "cyan", "hint": "dim"}
 _VERDICT_STYLE = {"fits": "bold green", "at-risk": "bold yellow", "infeasible": "bold red", "unknown": "bold cyan"}
+
+
+def printable(text: str) -> str:
+    """``text`` with what would steer a terminal shown as an escape instead."""
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 def standard_output() -> Console:
@@ -56,9 +61,9 @@ def print_check(checked: Sequence[Checked]) -> None:
 
 def _finding_line(checked: Checked, finding: Finding) -> Text:
     at = checked.analysis.tree.lines.position(checked.analysis.span(finding.where).start, "utf-32")
-    line = Text(f"{checked.path}:{at.line + 1}:{at.character + 1}: ")
+    line = Text("" if checked.path is None else f"{checked.path}:{at.line + 1}:{at.character + 1}: ")
     line.append(f"{finding.severity}[{finding.rule}]", style=_STYLE[finding.severity])
-    line.append(f": {finding.message}")
+    line.append(f": {printable(finding.message)}")
     return line
 
 
@@ -66,7 +71,7 @@ def _verdict_line(path: Path | None, plan: Plan) -> Text:
     verdict, _, rest = headline(plan).partition(": ")
     line = Text("" if path is None else f"{path}: ")
     line.append(verdict, style=_VERDICT_STYLE[plan.verdict])
-    line.append(f": {rest}")
+    line.append(f": {printable(rest)}")
     if plan.feasibility is not None and plan.verdict in ("fits", "at-risk"):
         line.append(f", {gib(plan.feasibility.headroom_bytes)} free per GPU")
     return line

@@ -83,6 +83,7 @@ def services(root: Node | None) -> Iterator[Service]:
         node = resolve(entry.value)
         if isinstance(node, MappingNode):
             parts, is_partial = _extended(listed, node, _DEEPEST)
+            is_partial = is_partial or not {"image", "build"} & set(parts)
             yield Service(name, entry.key.span, parts, is_partial)
 
 

@@ -65,6 +65,11 @@ class Directives:
     ignores: tuple[Ignore, ...] = ()
     problems: tuple[DirectiveProblem, ...] = ()
 
+    @property
+    def speaks(self) -> bool:
+        """Whether anything in them can only be meant for us; "vram: at least 24 GB" is a remark to people."""
+        return bool(self.settings or self.ignores)
+
 
 def read_directives(document: Document) -> Directives:
     """The directives of one document, in order."""
@@ -108,6 +113,8 @@ def _setting(key: str, written: str, span: Span) -> Setting | DirectiveProblem:
     value: Scalar | None = _text_value(key, written) if key in _TEXT_KEYS else _count(written)
     if not written:
         return Setting(KEYS[key], Unknown(f"{key}= has no value yet"), "directive", key, span=span)
+    if "," in written:
+        return DirectiveProblem(span, f"{key}={written}: separate what follows by a space, not a comma")
     if value is None:
         return DirectiveProblem(span, f"{key}={written}: {_expected(key)}")
     return Setting(KEYS[key], Known(value), "directive", key, span=span)

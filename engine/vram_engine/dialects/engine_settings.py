@@ -154,8 +154,9 @@ class _Reader:
         value = argument.value
         if value is None:
             return
-        if value.hole is not None:
-            self._add(Setting(found.name, Unknown(value.hole), "file", argument.option, span=value.span), None)
+        reason = value.hole if "json" in found.type else f"{found.name} has no parts"
+        if reason is not None:
+            self._add(Setting(found.name, Unknown(reason), "file", argument.option, span=value.span), None)
             return
         before, _ = self._json.get(found.name, ({}, None))
         setting = Setting(found.name, Known(""), "file", argument.option, span=value.span)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vram_engine.deployment import Known, MapSite, Remark, Setting, Site, Unknown
+from vram_engine.dialects.argv import json_part
 from vram_engine.dialects.values import Invalid, read_value
 from vram_engine.facts.flags import Ambiguous, Flag, resolve_flag, suggest_flags
 from vram_engine.syntax.nodes import Entry, Node, Scalar, resolve
@@ -43,7 +44,8 @@ class _Sites(dict[str, Site | None]):
 def read_flag_map(root: Node | None, number: int, route: Route) -> FlagMap:
     """The settings in the map at ``route`` of document ``number``."""
     holder = node_at(root, route)
-    entries = list(holder.pairs()) if isinstance(holder, MappingNode) else []
+    # Of equal keys PyYAML keeps the last, where the first one stood.
+    entries = list(dict(holder.merged_pairs()).items()) if isinstance(holder, MappingNode) else []
     sites = _Sites(number, route, _prefers_snake([key for key, _ in entries]))
     settings: dict[str, tuple[Setting, ...]] = {}
     remarks: list[Remark] = []
@@ -142,10 +144,17 @@ def _value(flag: Flag, key: str, node: Node | None) -> Known | Unknown | Invalid
         return _collection(flag, key, node)
     value = node.value
     if value is None:
-        return None if node.text == "" else read_value(flag, "None")
+        return None if node.text == "" or flag.nullable else read_value(flag, "None")
     if isinstance(value, bool):
         return Invalid(f"{key} needs {_article(flag)}, not {str(value).lower()}")
-    return Known(str(value)) if "." in key else read_value(flag, str(value))
+    return _part(flag, key, str(value)) if "." in key else read_value(flag, str(value))
+
+
+def _part(flag: Flag, key: str, text: str) -> Known | Invalid:
+    """``config.part: value`` is a part of the flag's JSON, where it has any."""
+    if "json" not in flag.type:
+        return Invalid(f"{key}: {flag.name} has no parts")
+    return Known(json.dumps(json_part(key, text)))
 
 
 def _article(flag: Flag) -> str:

@@ -24,11 +24,15 @@ from vram_engine.text import Span
 
 # Definitions of kinds, not objects.
 _NOT_OBJECTS = frozenset({"CustomResourceDefinition"})
+# Groups whose objects say more than their containers do.
+_OF_OTHER_DIALECTS = ("serving.kserve.io/", "nvidia.com/", "kubeai.org/", "kaito.sh/", "production-stack.vllm.ai/")
 
 
 def _claims(tree: Tree, number: int) -> bool:
     version, kind = kind_of(tree.documents[number])
-    return bool(version and kind) and kind not in _NOT_OBJECTS and bool(_read(tree, number))
+    if not version or not kind or kind in _NOT_OBJECTS or version.startswith(_OF_OTHER_DIALECTS):
+        return False
+    return bool(_read(tree, number))
 
 
 def _suits(document: Document) -> bool:

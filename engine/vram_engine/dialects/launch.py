@@ -11,7 +11,7 @@ from vram_engine.dialects.argv import find_flag
 from vram_engine.dialects.image import Image, read_image
 from vram_engine.dialects.shell import Command, commands
 from vram_engine.dialects.variables import Variables, with_template_holes
-from vram_engine.dialects.words import ScalarPart, Word
+from vram_engine.dialects.words import ListItem, ScalarPart, Word
 from vram_engine.facts.flags import Flag
 from vram_engine.syntax.nodes import Scalar, resolve
 from vram_engine.text import Span
@@ -50,8 +50,32 @@ _WRAPPERS = frozenset(
     }
 )
 _CONTAINERS = frozenset({"docker", "podman", "nerdctl"})
+# Programs that an image of vLLM may be started with instead of its server.
+_PROGRAMS = _SHELLS | frozenset(
+    {
+        *(
+            "sleep",
+            "tail",
+            "cat",
+            "ls",
+            "env",
+            "curl",
+            "wget",
+            "nvidia-smi",
+            "ray",
+            "pip",
+            "uv",
+            "git",
+            "huggingface-cli",
+        ),
+        *("bench", "chat", "complete", "run-batch", "collect-env", "vllm", "hf"),
+    }
+)
+# Options of other servers that take some of vLLM's, too.
+_OF_OTHER_SERVERS = frozenset({"--model-name", "--model-id", "--model-dir", "--model-path", "--backend"})
 _DEEPEST = 3
 _FURTHEST_BEHIND_A_WRAPPER = 16
+_ONE_ITEM = re.compile(r"(?P<program>(?:\S*/)?vllm\s+serve)(?:\s+(\S+))?", re.ASCII)
 _MODEL_NAME = re.compile(r"/?[\w.@-]+(?:/[\w.@-]+)+/?|/[\w.@-]+", re.ASCII)
 
 
@@ -132,7 +156,7 @@ def _container_launch(words: Sequence[Word], variables: Variables) -> Launch | N
 def _named_launch(words: Sequence[Word], variables: Variables) -> Launch | None:
     found = _named(words)
     if found is None:
-        return None
+        return _in_one_item(words, variables)
     program, start, end = found
     return Launch(program, tuple(words[start:end]), tuple(words[end:]), variables)
 
@@ -143,11 +167,20 @@ def entrypoint_launch(words: Sequence[Word], variables: Variables, image: Image 
     An image that holds vLLM needs a model or one option of vLLM's beside it, an unknown one several.
     """
     telling, core = _counted(words)
-    if image is not None and image.name and not image.holds_vllm and telling < _ENOUGH_TO_TELL:
-        return None
     holds = image is not None and image.holds_vllm
     is_launch = (holds and (core > 0 or _names_a_model(words))) or telling >= _ENOUGH_TO_TELL
+    if _is_another_program(words):
+        return None
     return Launch("entrypoint", (), tuple(words), variables) if is_launch else None
+
+
+def _is_another_program(words: Sequence[Word]) -> bool:
+    """A command of its own before the arguments, or an option that only other servers have."""
+    first = base_name(words[0].text) if words else ""
+    if first in _PROGRAMS or _PYTHON.fullmatch(first) is not None or first.endswith((".py", ".sh")):
+        return True
+    options = {word.text.partition("=")[0].replace("_", "-") for word in words if word.text.startswith("--")}
+    return bool(options & _OF_OTHER_SERVERS)
 
 
 def _plain(word: Word) -> Word:
@@ -188,6 +221,15 @@ def script_of(words: Sequence[Word]) -> Word | None:
         else:
             return word if runs_script else None
     return None
+
+
+def _in_one_item(words: Sequence[Word], variables: Variables) -> Launch | None:
+    """A list whose first item is ``vllm serve MODEL``: no program has that name, but that is what is meant."""
+    said = _ONE_ITEM.fullmatch(words[0].text) if words and isinstance(words[0].home, ListItem) else None
+    if said is None:
+        return None
+    model = (words[0].part(said.start(2), said.end(2)),) if said[2] else ()
+    return Launch("vllm serve", (words[0].part(0, said.end("program")),), (*model, *words[1:]), variables)
 
 
 def _named(words: Sequence[Word]) -> tuple[Program, int, int] | None:

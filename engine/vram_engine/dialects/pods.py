@@ -154,7 +154,7 @@ def gpu_of_pod(spec: Mapping) -> Setting | None:
 
 
 def shared_memory(pod: Pod) -> Setting | None:
-    """What is mounted on /dev/shm; the container's own 64 MiB where nothing is; None where that cannot be told."""
+    """What is mounted on /dev/shm; the container's own 64 MiB where nothing is; None where the rest is elsewhere."""
     host = pod.spec.get("hostIPC")
     if isinstance(host, Scalar) and host.value is True:
         return Setting("shm-bytes", Unknown("the host's shared memory"), "file", "hostIPC", span=host.span)
@@ -164,6 +164,8 @@ def shared_memory(pod: Pod) -> Setting | None:
             size = _volume_size(pod.spec, mount.get("name"))
             value = Known(size) if size is not None else Unknown("as large as the node allows")
             return Setting("shm-bytes", value, "file", "/dev/shm", span=path.span)
+    if pod.container.get("image") is None:
+        return None
     return Setting("shm-bytes", Known(CONTAINER_SHM_BYTES), "default")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vram_engine.deployment import Deployment, Known, MapSite, Remark, Scalar, Setting, Site
+from vram_engine.deployment import Deployment, Known, MapSite, Remark, Scalar, Setting, Site, Unknown
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.flag_map import FlagMap, read_flag_map
 from vram_engine.dialects.spelling import closest
@@ -13,7 +14,7 @@ from vram_engine.syntax.nodes import Document, Node, Tree, resolve
 from vram_engine.syntax.nodes import Mapping as MappingNode
 from vram_engine.syntax.nodes import Scalar as ScalarNode
 from vram_engine.syntax.plain import Plain, TooLargeError, plain
-from vram_engine.syntax.route import Place, Route, entry_at
+from vram_engine.syntax.route import Place, Route, entry_at, node_at
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -97,11 +98,11 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
         return ()
     given = _without_nulls(values) if isinstance(values, dict) else {}
     given.setdefault("profile_version", 1)
-    remarks = _validate(document.root, given, number)
+    checked = _checked(document.root, given, number)
     settings: dict[str, tuple[Setting, ...]] = {}
     sites: dict[str, Site | None] = {}
     for name, paths in PATHS.items():
-        occurrences = tuple(_occurrences(document.root, given, name, paths, number))
+        occurrences = tuple(_occurrences(document.root, checked, name, paths, number))
         if occurrences:
             settings[name] = occurrences
         sites[name] = MapSite(number, _home(document.root, paths), WRITTEN_AS)
@@ -109,8 +110,8 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
     for name, passed in flags.settings.items():
         settings[name] = (*settings.get(name, ()), *passed)
         sites[name] = flags.sites[name]
-    name = str(_value_at(given, ("model", "id")) or "profile")
-    return (Deployment("profile", name, number, settings, sites, (*remarks, *flags.remarks)),)
+    name = str(_value_at(checked.values, ("model", "id")) or "profile")
+    return (Deployment("profile", name, number, settings, sites, (*checked.remarks, *flags.remarks)),)
 
 
 def _without_nulls(values: dict[str, Plain]) -> dict[str, Any]:
@@ -122,32 +123,77 @@ def _without_nulls(values: dict[str, Plain]) -> dict[str, Any]:
     }
 
 
-def _validate(root: Node | None, given: dict[str, Any], number: int) -> tuple[Remark, ...]:
-    """What the schema has against ``given``; the offending values are taken out of it."""
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A profile after its schema: values as the schema reads them, by the sections and names of the schema.
+
+    ``given`` is what of the file was valid, ``wrong`` the places that were not: what they set is unknown.
+    """
+
+    values: dict[str, Any]
+    given: dict[str, Any]
+    wrong: tuple[Route, ...]
+    remarks: tuple[Remark, ...]
+
+
+def _checked(root: Node | None, given: dict[str, Any], number: int) -> _Checked:
+    """``given`` held to the schema; what offends is taken out, and the rest read."""
     from pydantic import ValidationError
 
     from vram_engine.dialects.profile_schema import Profile
 
-    try:
-        Profile.model_validate(given)
-    except ValidationError as error:
-        remarks = tuple(_remark(root, details, number) for details in error.errors(include_url=False))
-        for details in error.errors(include_url=False):
-            _drop(given, details["loc"])
-        return remarks
-    return ()
+    remarks: list[Remark] = []
+    # Taking out what offends can leave nothing but valid values; the second look reads them.
+    for _ in range(2):
+        try:
+            return _Checked(Profile.model_validate(given).model_dump(), given, _places(remarks), tuple(remarks))
+        except ValidationError as error:
+            for details in error.errors(include_url=False):
+                remarks.append(_remark(root, details, number))
+                _drop(given, details["loc"])
+    return _Checked(Profile(profile_version=1).model_dump(), {}, _places(remarks), tuple(remarks))
+
+
+def _places(remarks: list[Remark]) -> tuple[Route, ...]:
+    """Where values are wrong; a profile that is wrong as a whole is nowhere in particular."""
+    places = (remark.place for remark in remarks if remark.kind == "invalid-value")
+    return tuple(place.route for place in places if isinstance(place, Place) and place.route)
 
 
 def _remark(root: Node | None, details: ErrorDetails, number: int) -> Remark:
     route = _existing(root, tuple(details["loc"]))
     if details["type"] == "extra_forbidden":
-        key = str(details["loc"][-1])
-        close = closest(key.replace("-", "_"), _known_keys(route[:-1]))
-        hint = f"; did you mean {close}?" if close else ""
-        message = f"{key} is not a key of {'.'.join(map(str, route[:-1])) or 'the profile'}{hint}"
-        return Remark("unknown-key", Place(number, route, "key"), message, close)
-    message = f"{'.'.join(map(str, route))}: {_in_words(details)}"
+        return _unknown_key(str(details["loc"][-1]), route, number)
+    message = f"{'.'.join(map(str, route)) or 'the profile'}: {_in_words(details)}"
     return Remark("invalid-value", Place(number, route), message, _closest_choice(details))
+
+
+def _unknown_key(key: str, route: Route, number: int) -> Remark:
+    known = _known_keys(route[:-1])
+    where = ".".join(map(str, route[:-1])) or "the profile"
+    place = Place(number, route, "key")
+    if key in known:
+        return Remark("unknown-key", place, f"{key} says again what another key of {where} says: keep one of them")
+    close = closest(key.replace("-", "_"), known)
+    hint = f"; did you mean {close}?" if close else ""
+    return Remark("unknown-key", place, f"{key} is not a key of {where}{hint}", close)
+
+
+# pydantic's words for a mistake -> ours.
+_WORDS = {
+    "model_type": "expected keys and values below it",
+    "dict_type": "expected keys and values below it",
+    "list_type": "expected a list",
+    "string_type": "expected text",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "finite_number": "expected a number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+}
 
 
 def _in_words(details: ErrorDetails) -> str:
@@ -155,8 +201,10 @@ def _in_words(details: ErrorDetails) -> str:
         close = _closest_choice(details)
         hint = f"; did you mean {close}?" if close else ""
         return f"{details['input']!r} is not one of {details['ctx']['expected']}{hint}"
-    message = details["msg"].removeprefix("Value error, ")
-    return f"{message[:1].lower()}{message[1:]}"
+    if details["type"] in _WORDS:
+        return f"{_WORDS[details['type']]}, not {str(details['input'])[:40]!r}"
+    message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"expected {message}" if message != details["msg"] and "expected" not in message else message
 
 
 def _closest_choice(details: ErrorDetails) -> str | None:
@@ -196,26 +244,31 @@ def _drop(given: dict[str, Any], loc: tuple[str | int, ...]) -> None:
 
 
 def _occurrences(
-    root: Node | None, given: dict[str, Any], name: str, paths: tuple[Route, ...], number: int
+    root: Node | None, checked: _Checked, name: str, paths: tuple[Route, ...], number: int
 ) -> Iterator[Setting]:
     if name in DEFAULTS:
         yield Setting(name, Known(DEFAULTS[name]), "default")
     for path in paths:
-        value = _value_at(given, path)
-        entry = entry_at(root, path)
-        if value is None or entry is None or (name, value) in _SAYS_NOTHING:
-            continue
         place = Place(number, path)
-        yield Setting(name, Known(_canonical(name, value)), "file", str(path[-1]), place, entry.value.span)
+        if any(path[: len(wrong)] == wrong for wrong in checked.wrong):
+            yield Setting(name, Unknown(f"{'.'.join(map(str, path))} has no valid value"), "file", str(path[-1]), place)
+            return
+        value = _value_at(checked.values, paths[0])
+        node = node_at(root, path)
+        if value is None or node is None or path[-1] not in _section(checked.given, path):
+            continue
+        if (name, value) not in _SAYS_NOTHING:
+            yield Setting(name, Known(_canonical(name, value)), "file", str(path[-1]), place, node.span)
+
+
+def _section(given: dict[str, Any], path: Route) -> dict[str, Any]:
+    section = given.get(str(path[0]))
+    return section if isinstance(section, dict) else {}
 
 
 def _canonical(name: str, value: Scalar) -> Scalar:
-    from vram_engine.dialects.values import human_int
-
     if name == "gpu-memory-bytes":
         return round(float(value) * 2**30)
-    if name == "max-model-len" and isinstance(value, str):
-        return human_int(value)
     return READ_AS.get(value, value) if isinstance(value, str) else value
 
 

@@ -16,23 +16,23 @@ _ACTION = re.compile(
 
 
 def is_template(text: str, document: Document) -> bool:
-    """Whether template actions stand in the document itself, and not in a quoted or block scalar of it."""
+    """Whether template actions stand in the document itself, and not in a scalar, which a chart may render later."""
     if text.find("{{", document.span.start, document.span.end) < 0:
         return False
     found = list(_ACTION.finditer(text, document.span.start, document.span.end))
     if not found:
         return False
-    quoted = sorted(_quoted(document.root))
-    starts = [span.start for span in quoted]
-    return any(not _inside(match.start(), quoted, starts) and not _in_comment(text, match.start()) for match in found)
+    scalars = sorted(_scalars(document.root))
+    starts = [span.start for span in scalars]
+    return any(not _inside(match.start(), scalars, starts) and not _in_comment(text, match.start()) for match in found)
 
 
-def _quoted(root: Node | None) -> list[Span]:
+def _scalars(root: Node | None) -> list[Span]:
     spans: list[Span] = []
     stack: list[Node] = [root] if root is not None else []
     while stack:
         node = stack.pop()
-        if isinstance(node, Scalar) and node.style:
+        if isinstance(node, Scalar):
             spans.append(node.span)
         elif isinstance(node, Sequence):
             stack.extend(node.items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -67,7 +68,10 @@ def _convert(flag: Flag, text: str) -> Scalar:
             return -1
         return human_int(text) if flag.human_int else _int(text)
     if flag.type == "float":
-        return float(text)
+        value = float(text)
+        if not math.isfinite(value):
+            raise ValueError("no finite number")
+        return value
     return text
 
 

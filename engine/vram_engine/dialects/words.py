@@ -210,5 +210,6 @@ def split_item(text: str, word: Word, sign: int) -> tuple[Span, str] | None:
     site = append_site(text, (word,))
     if site is None or not isinstance(item, Scalar) or item.style not in _QUOTED:
         return None
-    first, second = quoted(word.text[:sign], item.style), quoted(word.text[sign + 1 :], item.style)
-    return item.span, first + site.lead + second
+    option, value = word.text[:sign], word.text[sign + 1 :]
+    first = option if item.style == "" else quoted(option, item.style)
+    return item.span, first + site.lead + quoted(value, item.style)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -113,6 +113,7 @@ def core_flags() -> frozenset[str]:
     return frozenset(name for name, known in _flags().items() if known.core)
 
 
+@lru_cache(maxsize=2048)
 def resolve_flag(name: str, version: Version = NEWEST) -> Flag | Ambiguous | None:
     """The flag ``name`` stands for: its own name in any version, else the one option of ``version`` it begins.
 
@@ -137,6 +138,7 @@ def removed_flag(name: str, version: Version) -> Flag | None:
     return known if gone else None
 
 
+@lru_cache(maxsize=2048)
 def suggest_flags(name: str, most: int = 3) -> tuple[str, ...]:
     """Names of current flags within a few keystrokes of ``name``, nearest first: what a misspelling may have meant."""
     import difflib

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from vram_engine.feasibility import gib
 from vram_engine.plan import Plan
 from vram_engine.resolution import workload
-from vram_engine.rules.base import Finding, Rule
+from vram_engine.rules.base import Finding, Rule, Severity
 from vram_engine.rules.memory import memory_finding, sized
 
 
@@ -37,12 +37,14 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     budget, feasibility = found
     requests = workload(plan.deployment).concurrency
+    # The rule of thumb knows no queue: there, what does not fit does not run.
+    severity: Severity = "error" if feasibility.verdict == "infeasible" else "warning"
     message = (
         f"{requests:,} requests of {budget.max_model_len:,} tokens need {gib(feasibility.required_bytes)} of KV cache "
         f"per GPU and {gib(budget.available.expected)} is left: "
         f"{feasibility.max_concurrency_at_context:,} fit at once, the others wait or are preempted"
     )
-    yield memory_finding(plan, RULE.name, "warning", message, "concurrency", "max-model-len", "model")
+    yield memory_finding(plan, RULE.name, severity, message, "concurrency", "max-model-len", "model")
 
 
 RULE = Rule("concurrency-does-not-fit", __doc__ or "", check_plan=check)

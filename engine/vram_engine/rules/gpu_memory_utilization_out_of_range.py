@@ -35,9 +35,9 @@ def check(plan: Plan) -> Iterator[Finding]:
 
 
 def _fixes(plan: Plan) -> Iterator[Fix]:
-    """A number from 1 to 100 was surely meant as a percentage."""
+    """A number from 10 to 100 was surely meant as a percentage; 1.2 may have been meant as anything."""
     value = plan.deployment.number("gpu-memory-utilization")
-    if value is not None and 1 < value <= 100:
+    if value is not None and 10 <= value <= 100:
         share = value / 100
         yield Fix(f"Write {share:g}", ChangeSettings(plan.index, {"gpu-memory-utilization": share}), "safe")
 

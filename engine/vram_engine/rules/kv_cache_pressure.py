@@ -33,7 +33,7 @@ from vram_engine.rules.base import ChangeSettings, Finding, Fix, Rule
 
 def check(plan: Plan) -> Iterator[Finding]:
     """Much KV cache in 16 bits."""
-    if plan.unmodelled or plan.feasibility is None or not isinstance(plan.estimate, Estimate):
+    if plan.unmodelled or plan.refusals or plan.feasibility is None or not isinstance(plan.estimate, Estimate):
         return
     budget, required = plan.estimate.budget, plan.feasibility.required_bytes
     if not plan.estimate.kv_is_16bit or not _computes_fp8(plan) or required * 2 <= budget.requested_bytes:
@@ -46,7 +46,8 @@ def check(plan: Plan) -> Iterator[Finding]:
         RULE.name,
         "hint",
         plan.at("kv-cache-dtype", "max-model-len", "model"),
-        f"the workload's KV cache takes {gib(required)} of {gib(budget.requested_bytes)} per GPU; FP8 would halve it",
+        f"the workload needs {gib(required)} of KV cache, more than half of the {gib(budget.requested_bytes)} vLLM may "
+        "use per GPU; FP8 would halve it",
         "assumed" if plan.rests_on_assumptions else "certain",
         () if offered else (fix,),
     )

@@ -13,7 +13,7 @@ from vram_engine.sizing.budget import Budget
 
 def sized(plan: Plan, *conditions: Condition) -> tuple[Budget, Feasibility] | None:
     """The budget and verdict when the deployment's condition is one of these and the verdict can be trusted."""
-    if plan.unmodelled or plan.feasibility is None or not isinstance(plan.estimate, Estimate):
+    if plan.unmodelled or plan.refusals or plan.feasibility is None or not isinstance(plan.estimate, Estimate):
         return None
     if plan.feasibility.condition not in conditions:
         return None
@@ -46,7 +46,9 @@ def recommended_fixes(plan: Plan) -> tuple[Fix, ...]:
 def _certainty(plan: Plan, assumed: bool) -> Certainty:
     if assumed:
         return "assumed"
-    return "likely" if isinstance(plan.estimate, Estimate) and plan.estimate.layout is None else "certain"
+    is_rough = isinstance(plan.estimate, Estimate) and plan.estimate.layout is None
+    is_open = plan.feasibility is not None and plan.feasibility.condition == "high-oom-risk"
+    return "likely" if is_rough or is_open else "certain"
 
 
 def _related(plan: Plan) -> Iterator[Related]:

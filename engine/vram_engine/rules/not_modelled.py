@@ -37,7 +37,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         if where not in invalid:
             yield Finding(RULE.name, "information", where, f"no verdict: {each.reason}")
     if isinstance(plan.estimate, Unavailable):
-        yield Finding(RULE.name, "information", plan.at("model"), f"no verdict: {plan.estimate.reason}")
+        yield Finding(RULE.name, "information", plan.at("quantization", "model"), f"no verdict: {plan.estimate.reason}")
 
 
 RULE = Rule("not-modelled", __doc__ or "", check_plan=check)

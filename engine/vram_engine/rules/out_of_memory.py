@@ -36,8 +36,15 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     budget, feasibility = found
     if feasibility.failure is not None and feasibility.condition == "free-memory-below-target":
-        message = f"vLLM will not start: {feasibility.failure.message}; other processes hold the rest"
+        message = f"vLLM will not start: {feasibility.failure.message}"
         yield memory_finding(plan, RULE.name, "error", message, "gpu-memory-utilization", "model")
+        return
+    if budget.kv_is_fixed:
+        message = (
+            f"vLLM will not start: {spent(budget)} + KV cache {gib(budget.available.expected)} is more than the "
+            f"{gib(budget.memory_bytes)} of the GPU"
+        )
+        yield memory_finding(plan, RULE.name, "error", message, "kv-cache-memory-bytes", "model")
         return
     over = gib(-budget.available.expected)
     message = f"vLLM will not start: {spent(budget)} is {over} more than the {allowed(budget)} it may use per GPU"

@@ -24,15 +24,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vram_engine.plan import Plan
-from vram_engine.rules.base import Finding, Rule
+from vram_engine.rules.base import Certainty, Finding, Rule
 from vram_engine.sizing.parallelism import Refusal
 
 
 def check(plan: Plan) -> Iterator[Finding]:
     """The sizing met a refusal that is not about splitting the model."""
     if isinstance(plan.estimate, Refusal) and plan.refused("division") is None:
-        where = plan.at("quantization", "dtype", "model")
-        yield Finding(RULE.name, "error", where, f"vLLM refuses: {plan.estimate.message}")
+        assumed = plan.rests_on_assumptions
+        where = plan.at("quantization", "block-size", "kv-cache-dtype", "dtype", "model")
+        message = f"vLLM refuses: {plan.estimate.message}" + (f" ({assumed})" if assumed else "")
+        certainty: Certainty = "assumed" if assumed else "certain"
+        yield Finding(RULE.name, "warning" if assumed else "error", where, message, certainty)
 
 
 RULE = Rule("refused-by-vllm", __doc__ or "", check_plan=check)

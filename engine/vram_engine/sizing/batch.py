@@ -60,6 +60,8 @@ def batch(args: EngineArgs, gpu: Gpu, max_model_len: int, spec: ModelSpec) -> Ba
     default_tokens, default_seqs, why = (
         _v0_defaults(max_model_len, spec, chunked) if runner == "V0" else _defaults(args.vllm_version, gpu)
     )
+    if args.performance_mode == "throughput":
+        default_tokens, default_seqs, why = 2 * default_tokens, 2 * default_seqs, f"{why}, doubled for throughput"
     seqs = default_seqs if args.max_num_seqs is None else args.max_num_seqs
     tokens = args.max_num_batched_tokens
     if tokens is None:

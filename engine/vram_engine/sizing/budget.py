@@ -78,7 +78,9 @@ class Budget:
     """The memory of the GPU that decides, by either estimator. Bytes per GPU.
 
     ``available`` is what is left for the KV cache; ``notes`` are sentences about what was assumed or chosen.
-    ``free_bytes`` is what is free before the engine starts, where that is known and the release checks it.
+    ``free_bytes`` is what is free before the engine starts, where that is known and the release checks it, and
+    ``slack_bytes`` what the share asked for leaves of the device, where it is checked. ``kv_is_fixed``: the KV cache
+    was asked for in bytes, so that it is the device that must hold it.
     """
 
     estimator: Literal["startup", "closed_form"]
@@ -93,6 +95,8 @@ class Budget:
     ranks: tuple[RankBytes, ...]
     block_size: int | None = None
     free_bytes: int | None = None
+    slack_bytes: int | None = None
+    kv_is_fixed: bool = False
     notes: tuple[str, ...] = ()
 
     @property

@@ -27,6 +27,8 @@ BY_SEQS_SINCE = Version(0, 10, 2)
 WIDER_STEP_SINCE = Version(0, 12, 0)
 FULL_GRAPHS_SINCE = Version(0, 11, 0)
 WIDER_STEP_FROM = 256
+# With the performance mode "interactivity" every size up to this one is captured.
+FINE_GRAINED = 32
 # vLLM's own all-reduce runs between two GPUs on any bus, among more only over NVLink; NCCL stands in otherwise.
 CUSTOM_ALL_REDUCE_ANYWHERE = 2
 
@@ -38,7 +40,8 @@ def capture_sizes(args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[i
     if era.runner == "V0":
         return _v0_sizes(batch)
     largest = min(_largest(batch, era.version, gpu), batch.max_num_batched_tokens)
-    sizes = {size for size in (1, 2, 4) if size <= largest}
+    closest = range(1, FINE_GRAINED + 1) if args.performance_mode == "interactivity" else (1, 2, 4)
+    sizes = {size for size in closest if size <= largest}
     if era.version < WIDER_STEP_SINCE:
         sizes.update(range(8, largest + 1, 8))
     else:

@@ -17,6 +17,7 @@ from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
+from vram_engine.sizing.towers import has_tower, is_whole
 
 VALUE = 2
 # Attention keeps its input, the normalised input and its output whole on every rank. Divided over ranks are qkv, its
@@ -87,19 +88,20 @@ UNKNOWN_ITEM = LargestItem(frozenset(), 4096, 1024, 588, rotary=True)
 
 def sees_images(spec: ModelSpec, args: EngineArgs) -> bool:
     """Whether the model is served with its vision or audio tower."""
-    return spec.tower and not args.language_model_only
+    return has_tower(spec, args)
 
 
 def encoder_peak(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term | None:
     """The tower's widest moment for the profiled items; ``None`` where the tower is not profiled."""
-    width, wide = _tower_widths(spec, args.tensor_parallel_size)
+    ranks = tower_ranks(spec, args)
+    width, wide = _tower_widths(spec, ranks)
     if not width or not sees_images(spec, args) or not era.encoder_profiled:
         return None
     item = largest_item(spec)
-    patches = _profiled_patches(item, batch, era)
-    values = max(_attention_widths(item, args, era) * width, 2 * width + wide) + item.pixels
+    patches = _profiled_patches(item, batch, era, args.tensor_parallel_size // ranks)
+    values = max(_attention_widths(item, ranks, era) * width, 2 * width + wide) + item.pixels
     more = constant("tower_attention_widths_sm120")
-    extra = width // args.tensor_parallel_size if gpu.capability == WORKSTATION_BLACKWELL else 0
+    extra = width // ranks if gpu.capability == WORKSTATION_BLACKWELL else 0
     expected = patches * VALUE * (values + more.value * extra)
     low, high = DERIVED if item.architectures and era.version >= EARLY else UNDERIVED
     least = int(patches * VALUE * (values + more.low * extra) * low)
@@ -108,17 +110,21 @@ def encoder_peak(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu:
     return Term("vision tower", expected, because, "modelled", spread=(least, most + 64 * MIB))
 
 
-def _profiled_patches(item: LargestItem, batch: Batch, era: Era) -> int:
-    """Patches pushed through the tower; V0 never profiles an item that its prompt could not hold."""
-    patches = profiled_items(item, batch) * item.patches
+def tower_ranks(spec: ModelSpec, args: EngineArgs) -> int:
+    """The ranks over which each layer of the tower is divided."""
+    return 1 if is_whole(spec, args) else args.tensor_parallel_size
+
+
+def _profiled_patches(item: LargestItem, batch: Batch, era: Era, towers: int) -> int:
+    """Patches pushed through one of ``towers`` towers; V0 never profiles an item that its prompt could not hold."""
+    patches = -(-profiled_items(item, batch) // towers) * item.patches
     if era.runner == "V0" and item.tokens > batch.max_num_batched_tokens:
         return patches * batch.max_num_batched_tokens // item.tokens
     return patches
 
 
-def _attention_widths(item: LargestItem, args: EngineArgs, era: Era) -> int:
-    """Widths of the tower alive per patch while its attention runs on one rank."""
-    tp = args.tensor_parallel_size
+def _attention_widths(item: LargestItem, tp: int, era: Era) -> int:
+    """Widths of the tower alive per patch while its attention runs on one of ``tp`` ranks."""
     if not item.rotary:
         return KEPT_WIDTHS + -(-PLAIN_WIDTHS // tp)
     if era.version >= EARLY:

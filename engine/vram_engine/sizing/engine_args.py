@@ -38,4 +38,7 @@ class EngineArgs:
     disable_sliding_window: bool = False
     disable_hybrid_kv_cache_manager: bool = False
     language_model_only: bool = False
+    limit_mm_per_prompt: tuple[tuple[str, int], ...] = ()
+    mm_encoder_tp_mode: str = "weights"
+    performance_mode: str = "balanced"
     mamba_cache_mode: str | None = None

@@ -16,7 +16,7 @@ from vram_engine.model.spec import Block, Embedding, Linear, ModelSpec, Module, 
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.kv_cache import KvLayout
 from vram_engine.sizing.kv_specs import CacheSpec, ChunkedLocalSpec, CrossAttentionSpec, MambaSpec, SlidingWindowSpec
-from vram_engine.sizing.parallelism import Refusal, local_units, padded_vocab, shared_experts_are_whole
+from vram_engine.sizing.parallelism import Refusal, local_units, padded_vocab
 from vram_engine.sizing.quantization import (
     Block8,
     Mxfp4,
@@ -29,7 +29,7 @@ from vram_engine.sizing.quantization import (
     Unquantized,
 )
 from vram_engine.sizing.schemes import Placed, Plan, plan
-from vram_engine.sizing.weights import Share, model_dtype, module_bytes, module_kind
+from vram_engine.sizing.weights import Share, model_dtype, module_bytes, module_kind, share_of
 
 # How the operands of a product meet: in 16, 8 or 4 bits both, or small weights expanded to 16 bits in the kernel.
 Arithmetic = Literal["16-bit", "8-bit", "4-bit", "weight-only"]
@@ -92,7 +92,7 @@ def step(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Step | Refusal | Unavai
         return dtype
     if not isinstance(chosen, Plan):
         return chosen
-    count = _Count(spec, gpu, Share(args, dtype, chosen, shared_experts_are_whole(spec, args)))
+    count = _Count(spec, gpu, share_of(spec, args, dtype, chosen))
     refusal = count.all()
     return count.result() if refusal is None else refusal
 

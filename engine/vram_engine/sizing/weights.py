@@ -34,6 +34,7 @@ from vram_engine.sizing.parallelism import (
 )
 from vram_engine.sizing.quantization import NOTHING, LocalExperts, LocalLinear, Scheme, Stored, Unquantized
 from vram_engine.sizing.schemes import Placed, Plan, plan
+from vram_engine.sizing.towers import is_left_out, is_whole
 
 BUFFERS = "buffers"
 AFTER_LOADING = "after loading"
@@ -58,7 +59,7 @@ def weights(
     if not isinstance(chosen, Plan):
         return chosen
     stages = pipeline_stages(spec.num_layers, args.pipeline_parallel_size)
-    share = Share(args, dtype, chosen, shared_experts_are_whole(spec, args))
+    share = share_of(spec, args, dtype, chosen)
     terms = []
     for number, layers in enumerate(stages):
         term = _stage(_Stage(number, len(stages), layers), share)
@@ -104,26 +105,35 @@ def model_dtype(spec: ModelSpec, args: EngineArgs, gpu_capability: tuple[int, in
 class Share:
     """What decides the share of every module that a rank holds.
 
-    Shared experts are on every rank where ``whole_shared_experts``, and towers nowhere with ``language_model_only``.
+    Shared experts are on every rank where ``whole_shared_experts``, and so are towers where ``whole_tower``.
     """
 
+    spec: ModelSpec
     args: EngineArgs
     dtype: str
     chosen: Plan
     whole_shared_experts: bool = False
+    whole_tower: bool = False
 
     def ranks(self, module: Module) -> int:
         """The ranks over which the module is divided."""
+        if self.whole_tower and module_kind(module) == "tower":
+            return 1
         whole = self.whole_shared_experts and isinstance(module, Linear) and module.kind == "shared_experts"
         return 1 if whole else self.args.tensor_parallel_size
 
-    def leaves_out(self, module: Module) -> bool:
+    def leaves_out(self, block: Block, module: Module) -> bool:
         """Whether the module is not built at all."""
-        return self.args.language_model_only and module_kind(module) == "tower"
+        return module_kind(module) == "tower" and is_left_out(self.spec, self.args, block)
 
     def element(self, module: Linear | Parameter | Embedding | Rotary) -> int:
         """Bytes of one unquantized weight of the module."""
         return BYTES[module.dtype or self.dtype]
+
+
+def share_of(spec: ModelSpec, args: EngineArgs, dtype: str, chosen: Plan) -> Share:
+    """How ranks share the modules of ``chosen``."""
+    return Share(spec, args, dtype, chosen, shared_experts_are_whole(spec, args), is_whole(spec, args))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +171,7 @@ def _stage(stage: _Stage, share: Share) -> Term | Refusal:
     for placed in share.chosen.modules:
         module = placed.module
         copies = stage.copies(placed.block)
-        if copies == 0 or share.leaves_out(module):
+        if copies == 0 or share.leaves_out(placed.block, module):
             continue
         if isinstance(module, Rotary):
             tables.add((module.identity, module.positions, module.dims, share.element(module)))

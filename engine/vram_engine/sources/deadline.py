@@ -24,10 +24,6 @@ class _Job(Generic[T]):
         except BaseException as error:
             self.error = error
 
-    @property
-    def is_done(self) -> bool:
-        return bool(self._results)
-
     def result(self) -> T:
         """What the work returned; raises what it raised, and TimeoutError where it has not ended."""
         if self.error is not None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from vram_engine.model.reference import CheckpointFacts, ModelRef, Unanswered
 from vram_engine.model.spec import Unavailable
@@ -39,7 +39,7 @@ from vram_engine.sources.model_files import (
     ModelFiles,
     json_object,
 )
-from vram_engine.sources.names import is_commit, is_hub_id, is_revision, shown
+from vram_engine.sources.names import host_of, is_commit, is_hub_id, is_revision, shown
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 
@@ -68,7 +68,9 @@ class HuggingFaceHub:
         never = self._never_asked(ref)
         if never is not None:
             return never
-        host = urlsplit(self.endpoint).hostname or self.endpoint
+        host = host_of(self.endpoint)
+        if host is None:
+            return Unanswered("HF_ENDPOINT is not a web address")
         try:
             return within(self._budget_s, partial(self._fetched, ref, host, time.monotonic() + self._budget_s))
         except TimeoutError:
@@ -83,8 +85,6 @@ class HuggingFaceHub:
             return Unanswered("HF_HUB_OFFLINE is set, so the hub is not asked")
         if uses_modelscope(self._environment):
             return Unanswered("VLLM_USE_MODELSCOPE is set, and ModelScope is not read")
-        if urlsplit(self.endpoint).scheme not in ("http", "https"):
-            return Unanswered("HF_ENDPOINT is not a web address")
         return None
 
     def _fetched(self, ref: ModelRef, host: str, until: float) -> ModelFiles | Unanswered:

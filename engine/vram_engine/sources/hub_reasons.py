@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from vram_engine.model.reference import Unanswered
-from vram_engine.sources.names import shown
+from vram_engine.sources.names import shown, without_login
 
 _LONGEST_PATIENCE_S = 3600.0
 _GET_TOKEN = "set HF_TOKEN or run hf auth login"
@@ -50,7 +50,7 @@ def refused(asked: Asked, status: int, headers: Mapping[str, str]) -> Unanswered
 
 
 def _gated(asked: Asked) -> Unanswered:
-    page = f"{asked.endpoint}/{asked.model}"
+    page = f"{without_login(asked.endpoint)}/{asked.model}"
     if asked.has_token:
         return Unanswered(
             f"{shown(asked.model)} is gated and the account of your token has no access: accept its terms at {page}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from math import prod
 
 from vram_engine.model import from_config
@@ -92,10 +91,15 @@ def _elements(tensors: StoredTensors) -> int:
 
 def _is_loaded(tensors: StoredTensors, spec: ModelSpec) -> bool:
     """Whether vLLM loads a tensor into the model: not prediction layers, stored tables, nor a tied head's copy."""
-    parts = tensors.name.split(".")
-    layer = next(
-        (int(part) for before, part in pairwise(parts) if before == "layers" and part.isdecimal()),
-        0,
-    )
     is_tied_copy = spec.tie_word_embeddings and tensors.name.endswith("lm_head.weight")
-    return not (parts[0] == "mtp" or layer >= spec.num_layers or "rotary_emb" in parts or is_tied_copy)
+    is_table = "rotary_emb" in tensors.name
+    is_prediction = tensors.name.startswith("mtp.") or _decoder_layer(tensors.name) >= spec.num_layers
+    return not (is_tied_copy or is_table or is_prediction)
+
+
+def _decoder_layer(name: str) -> int:
+    """The decoder layer that a name says, 0 for tensors of none; a tower counts its layers for itself."""
+    above, _, below = name.partition("layers.")
+    number = below.partition(".")[0]
+    is_tower = any(word in above for word in ("vision", "visual", "audio", "tower", "encoder"))
+    return int(number) if number.isdecimal() and not is_tower else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 _ID = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?", re.ASCII)
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,199}", re.ASCII)
@@ -51,6 +52,22 @@ def elsewhere(name: str) -> str | None:
         if lowered.startswith(prefixes):
             return f"{shown(name)} is {kind}, which {_INSTEAD}"
     return None
+
+
+def host_of(address: str) -> str | None:
+    """The host of a web address, None for anything else."""
+    try:
+        parts = urlsplit(address)
+        return parts.hostname if parts.scheme in ("http", "https") and parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def without_login(address: str) -> str:
+    """An address without a user's name and password, as it may be shown and stored."""
+    scheme, mark, rest = address.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def shown(text: str) -> str:

@@ -13,7 +13,7 @@ from vram_engine.sources.visible_devices import visible
 
 _MEMORY_OF_THE_SYSTEM = Path("/proc/meminfo")
 _MIG_ON = 1
-_MIB, _GIB = 2**20, 2**30
+_GIB = 2**30
 
 
 class NvmlGpus:

@@ -42,6 +42,9 @@ def set_value(tree: Tree, document: int, route: Route, value: str) -> TextEdit |
     for depth in range(len(route) - 1, -1, -1):
         parent = node_at(root, route[:depth])
         if isinstance(parent, Mapping):
+            begun = parent.entry(str(route[depth]))
+            if begun is not None:
+                return _insert_below(tree, begun, route[depth + 1 :], value)
             return _insert(tree, parent, route[depth:], value)
         if parent is not None and not _is_empty(parent):
             return None
@@ -59,6 +62,14 @@ def replace_value(tree: Tree, entry: Entry, value: str) -> TextEdit | None:
     if written[:1] in ("&", "!") or node.style in ("|", ">") or "\n" in written:
         return None
     return TextEdit(node.span, quoted(value, node.style))
+
+
+def rewrite_value(tree: Tree, entry: Entry, value: str) -> TextEdit | None:
+    """Replace an entry's scalar and its quotes: where the quotes are what is wrong."""
+    edit = replace_value(tree, entry, value)
+    if edit is None or edit.span != entry.value.span:
+        return edit
+    return TextEdit(edit.span, quoted(value, ""))
 
 
 def rename_key(entry: Entry, key: str) -> TextEdit | None:
@@ -112,6 +123,18 @@ def _insert(tree: Tree, parent: Mapping, path: Route, value: str) -> TextEdit | 
     if at == tree.lines.starts[tree.lines.line_of(at)] and at > 0:
         return TextEdit(Span(at, at), written + newline)
     return TextEdit(Span(at, at), newline + written)
+
+
+def _insert_below(tree: Tree, section: Entry, path: Route, value: str) -> TextEdit | None:
+    """Write ``path`` as the first thing in a section whose key is there and which is still empty."""
+    keys = [step for step in path if isinstance(step, str)]
+    column = _column(tree, section.key.span.start)
+    if not _is_empty(section.value) or len(keys) != len(path) or column is None:
+        return None
+    newline = "\r\n" if "\r\n" in tree.text else "\n"
+    lines = [" " * (column + 2 * (depth + 1)) + key + ":" for depth, key in enumerate(keys)]
+    at = tree.lines.line_span(tree.lines.line_of(section.key.span.end)).end
+    return TextEdit(Span(at, at), newline + newline.join(lines) + " " + quoted(value, ""))
 
 
 def _insert_in_flow(tree: Tree, parent: Mapping, keys: list[str], value: str) -> TextEdit | None:

@@ -47,6 +47,16 @@ class Mapping:
             if isinstance(entry.key, Scalar):
                 yield entry.key.text, entry
 
+    def merged_pairs(self) -> Iterator[tuple[str, Entry]]:
+        """``pairs`` with what ``<<`` merges in before them, so that of equal keys the last counts, as for PyYAML."""
+        own: list[tuple[str, Entry]] = []
+        for text, entry in self.pairs():
+            if text == "<<":
+                yield from _merged(entry.value)
+            else:
+                own.append((text, entry))
+        yield from own
+
     def entry(self, key: str) -> Entry | None:
         """The entry that counts for ``key``: the last one written, as PyYAML reads duplicates."""
         found = None
@@ -56,9 +66,12 @@ class Mapping:
         return found
 
     def get(self, key: str) -> Node | None:
-        """The value under ``key``, aliases resolved."""
-        entry = self.entry(key)
-        return resolve(entry.value) if entry else None
+        """The value under ``key``, aliases resolved and merges followed."""
+        found = self.entry(key)
+        if found is None and self.entry("<<") is not None:
+            for text, entry in self.merged_pairs():
+                found = entry if text == key else found
+        return resolve(found.value) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,18 @@ class Tree:
     text: str
     lines: LineIndex
     documents: tuple[Document, ...]
+
+
+def _merged(node: Node) -> Iterator[tuple[str, Entry]]:
+    """The pairs behind ``<<``; of several maps the first wins, so it comes last."""
+    value = resolve(node)
+    if isinstance(value, Mapping):
+        yield from value.pairs()
+    elif isinstance(value, Sequence):
+        for item in reversed(value.items):
+            inner = resolve(item)
+            if isinstance(inner, Mapping):
+                yield from inner.pairs()
 
 
 def resolve(node: Node | None) -> Node | None:

@@ -37,6 +37,7 @@ _CHARACTERS_TO_REPARSE = 400_000
 
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _MARKER = re.compile(r"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_ONLY_COMMENTS = re.compile(r"(?:[ \t]*(?:[#%][^\r\n]*)?(?:\r\n|\r|\n))*")
 _TAB_INDENT = re.compile(r"^([ \t]*\t[ \t]*)(?=\S)", re.MULTILINE)
 _KEY_AND_VALUE = re.compile(r"[ \t]*(?:-[ \t]+)*(?:[\w.$/-]+|\"[^\"]*\"|'[^']*')[ \t]*:(?=[ \t])")
 
@@ -64,7 +65,11 @@ def parse(text: str) -> Tree:
 def _document_spans(text: str) -> Iterator[Span]:
     """The documents of a file. A marker at the start of a line cannot be inside a scalar (YAML 1.1, 9.1)."""
     first = 1 if text.startswith("\ufeff") else 0
-    starts = [first, *(match.start() for match in _MARKER.finditer(text) if match.start() > first), len(text)]
+    markers = [match.start() for match in _MARKER.finditer(text) if match.start() > first]
+    # Comments and directives above the first marker belong to the document it opens.
+    if markers and _ONLY_COMMENTS.fullmatch(text, first, markers[0]) and text.startswith("---", markers[0]):
+        del markers[0]
+    starts = [first, *markers, len(text)]
     for start, end in pairwise(starts):
         yield Span(start, end)
     if len(starts) == 1:

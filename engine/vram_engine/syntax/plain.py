@@ -32,7 +32,7 @@ class _Reader:
             raise TooLargeError
         node = resolve(node)
         if isinstance(node, Mapping):
-            return {key: self.read(entry.value, depth + 1) for key, entry in node.pairs()}
+            return {key: self.read(entry.value, depth + 1) for key, entry in node.merged_pairs()}
         if isinstance(node, Sequence):
             return [self.read(item, depth + 1) for item in node.items]
         return node.value if isinstance(node, Scalar) else None

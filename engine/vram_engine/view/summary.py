@@ -53,8 +53,12 @@ def model_words(plan: Plan) -> str:
 
 def version_words(deployment: Deployment, plan: Plan) -> str:
     """The vLLM version sized for, and whether anything said so."""
-    assumed = "" if deployment.value("vllm-version") is not None else " (assumed)"
-    return f"{plan.args.vllm_version}{assumed}"
+    asked = deployment.value("vllm-version")
+    if asked is None:
+        return f"{plan.args.vllm_version} (assumed)"
+    if asked != str(plan.args.vllm_version):
+        return f"{plan.args.vllm_version} (the newest known; {asked} was asked for)"
+    return str(asked)
 
 
 def rows(plan: Plan) -> tuple[Row, ...]:

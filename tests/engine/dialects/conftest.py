@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vram_engine.analysis import Context, deployments_of
 from vram_engine.deployment import Known
 from vram_engine.syntax.parse import parse

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vram_engine.dialects.chars import decoded
 from vram_engine.syntax.nodes import Mapping, Scalar
 from vram_engine.syntax.parse import parse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vram_engine.analysis import Context, analyse
 from vram_engine.deployment import Known, Setting
 
@@ -24,7 +25,7 @@ def test_flags_are_read_in_any_spelling():
     for text in (
         "model: m\nmax-model-len: 8192\ntensor-parallel-size: 2\n",
         "model: m\nmax_model_len: '8192'\ntensor_parallel_size: 2\n",
-        "model: m\nmax-model: 8192\ntensor-par: 2\n",
+        "model: m\ngpu-memory-utilization: 0.9\nmax-model: 8192\ntensor-par: 2\n",
     ):
         values = effective(text)
         assert (values["max-model-len"], values["tensor-parallel-size"]) == (8192, 2), text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vram_engine.analysis import Context, analyse
 from vram_engine.dialects import recognise
 from vram_engine.syntax.parse import parse

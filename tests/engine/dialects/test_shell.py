@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vram_engine.dialects.chars import HOLE, decoded
 from vram_engine.dialects.shell import commands, split_words
 from vram_engine.dialects.variables import interpolated, kubelet

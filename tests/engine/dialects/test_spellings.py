@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vram_engine.analysis import Context
 from vram_engine.estimate import Estimate
 from vram_engine.fixing import edits_of
@@ -399,3 +400,41 @@ def test_a_setting_is_changed_or_added_and_nothing_else(spelling, name, analysed
     (edit,) = edits
     end = edit.span.start + len(edit.new_text)
     assert changed[: edit.span.start] + text[edit.span.start : edit.span.end] + changed[end:] == text
+
+
+COUNTED = ("production-stack", "KubeAI", "llm-d", "Ray Serve", "Dynamo", "SkyPilot", "dstack", "Truss")
+
+
+@pytest.mark.parametrize("spelling", COUNTED)
+def test_more_ranks_bring_more_gpus_with_them(spelling, analysed):
+    """Where the file itself counts the GPUs, a larger tensor-parallel-size raises the number in the same edit."""
+    text = SPELLINGS[spelling]
+    analysis = analysed(text)
+    assert analysis.plans[0].deployment.value("gpus") == 2
+    edits = edits_of(analysis, Fix("", ChangeSettings(0, {"tensor-parallel-size": 4})), Context())
+    (plan,) = analysed(apply(text, edits)).plans
+    assert (plan.deployment.value("tensor-parallel-size"), plan.deployment.value("gpus")) == (4, 4)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_half_typed_file_gets_an_answer(spelling, analysed):
+    """Cut anywhere, with the dialect it had before, a file is analysed without an exception."""
+    text, context = HARDWARE + SPELLINGS[spelling], Context()
+    for end in range(len(HARDWARE), len(text), 29):
+        analysis = analysed(text[:end], context=context)
+        context = Context(dialects=analysis.dialects)
+
+
+@pytest.mark.parametrize("newline", ["\r\n", "\n"])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_line_breaks_and_a_missing_one_are_kept(spelling, newline, analysed):
+    """A file with CRLF, a byte order mark and no break at its end reads alike and stays so."""
+    text = "\ufeff" + (HARDWARE + SPELLINGS[spelling]).rstrip("\n").replace("\n", newline)
+    analysis = analysed(text)
+    assert {name: value for name, value in known(analysis.plans[0].deployment).items() if name in SAID} == SAID
+    edits = edits_of(analysis, Fix("", ChangeSettings(0, {"max-num-seqs": 64})), Context())
+    if edits is not None:
+        changed = apply(text, edits)
+        assert analysed(changed).plans[0].deployment.value("max-num-seqs") == 64
+        assert changed.count("\r") == (changed.count("\n") if newline == "\r\n" else 0)
+        assert not changed.endswith("\n")

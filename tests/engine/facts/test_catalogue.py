@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from vram_engine.facts import catalogue as module
 from vram_engine.facts.catalogue import CatalogueModel, catalogue, catalogue_model, suggest_models
 

@@ -7,6 +7,7 @@ import datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vram_engine.facts import gpus
 from vram_engine.facts.gpus import Ambiguous, GpuMatch, all_gpus, find_gpu, gpu_by_id, gpu_names, suggest_gpus
 from vram_engine.facts.tables import table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vram_engine.model.by_size import from_parameter_count
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.engine_args import EngineArgs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vram_engine.model import from_config
 from vram_engine.model.spec import ModelSpec, Unavailable
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from vram_engine.model import from_config
 from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.sizing.engine_args import EngineArgs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vram_engine.facts.versions import Version
 from vram_engine.model import derived_max_model_len, from_config
 from vram_engine.model.spec import ModelSpec

@@ -6,6 +6,7 @@ import inspect
 import re
 
 import pytest
+
 from vram_engine.analysis import Context
 from vram_engine.fixing import edits_of
 from vram_engine.rules import RULES

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+
 from vram_engine.facts.gpus import gpu_by_id
 from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu

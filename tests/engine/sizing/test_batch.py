@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
+from tests.engine.sizing.test_eras import LLAMA
 from vram_engine.facts.gpus import gpu_by_id
 from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
 from vram_engine.sizing.batch import batch
 from vram_engine.sizing.engine_args import EngineArgs
-
-from tests.engine.sizing.test_eras import LLAMA
 
 
 def card(gpu_id: str) -> Gpu:

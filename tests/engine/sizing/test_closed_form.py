@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from vram_engine.sizing.closed_form import RoughInput, Shapes, closed_form
 
 GIB = 2**30

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
+
+from tests.engine.sizing.test_activations import card, spec
 from vram_engine.facts.versions import Version
 from vram_engine.sizing.batch import batch
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.cuda_graphs import capture_sizes, full_graph_sizes, graph_estimate
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import era
-
-from tests.engine.sizing.test_activations import card, spec
 
 
 def sizes(gpu_id: str, args: EngineArgs) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from vram_engine.facts.versions import Version
 from vram_engine.model.spec import Experts, ModelSpec
 from vram_engine.sizing.engine_args import EngineArgs

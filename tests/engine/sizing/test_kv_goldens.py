@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from vram_engine.facts.versions import Version
 from vram_engine.model import ModelSpec, Unavailable, from_config
 from vram_engine.model.spec import Runner

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
 from vram_engine.facts.versions import Version
 from vram_engine.model.caches import (
     MLA,

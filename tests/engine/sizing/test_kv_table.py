@@ -9,6 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 import pytest
+
 from vram_engine.facts.versions import Version
 from vram_engine.model.caches import cache_layers
 from vram_engine.model.config import Config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vram_engine.facts.versions import parse_version
 from vram_engine.model.caches import (
     MLA,

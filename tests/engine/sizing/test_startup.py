@@ -6,13 +6,13 @@ import math
 from dataclasses import replace
 
 import pytest
+
+from tests.engine.sizing.test_activations import card, spec
 from vram_engine.facts.versions import Version
 from vram_engine.model.spec import Unavailable
 from vram_engine.sizing.budget import GIB, Term
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.startup import StartupBudget, overridden, startup
-
-from tests.engine.sizing.test_activations import card, spec
 
 
 def budget(name: str, gpu_id: str, length: int, args: EngineArgs, *weights: float, total: float) -> StartupBudget:

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from vram_engine.facts.versions import Version
 from vram_engine.model import Unavailable, from_config
 from vram_engine.model.spec import ModelSpec

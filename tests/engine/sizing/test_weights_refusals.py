@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from vram_engine.facts.versions import Version
 from vram_engine.model import from_config
 from vram_engine.model.spec import ModelSpec

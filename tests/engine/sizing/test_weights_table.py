@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from vram_engine.model import from_config
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.budget import Term

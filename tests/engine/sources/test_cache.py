@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from vram_engine.model.reference import FoundModel, ModelRef, Unanswered
-from vram_engine.sources.cache import HuggingFaceCache, cache_directory
 
 from tests.hub.checkpoints import LLAMA_BYTES, LLAMA_CONFIG, llama, safetensors
+from vram_engine.model.reference import FoundModel, ModelRef, Unanswered
+from vram_engine.sources.cache import HuggingFaceCache, cache_directory
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 

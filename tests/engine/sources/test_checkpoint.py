@@ -7,17 +7,8 @@ import os
 import tracemalloc
 
 import pytest
-from vram_engine.model.reference import FoundModel, ModelRef, StoredTensors
-from vram_engine.sources.checkpoint import (
-    LONGEST_HEADER,
-    Header,
-    MalformedError,
-    checkpoint_facts,
-    header_length,
-    is_one_set,
-    weight_files,
-)
-from vram_engine.sources.local import LocalModels
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.hub.checkpoints import (
     AWQ_BYTES,
@@ -32,6 +23,17 @@ from tests.hub.checkpoints import (
     safetensors,
     with_header,
 )
+from vram_engine.model.reference import FoundModel, ModelRef, StoredTensors
+from vram_engine.sources.checkpoint import (
+    LONGEST_HEADER,
+    Header,
+    MalformedError,
+    checkpoint_facts,
+    header_length,
+    is_one_set,
+    weight_files,
+)
+from vram_engine.sources.local import LocalModels
 
 
 def directory(folder, config, **files):
@@ -115,6 +117,9 @@ def test_what_vllm_does_not_load_is_not_compared(tmp_path):
     }
     model = found(directory(tmp_path, config, model_safetensors=safetensors(llama() | more)))
     assert model.notes == ()
+    tower = {"vision_tower.encoder.layers.40.mlp.fc1.weight": ("BF16", (4096, 262144))}
+    (note,) = found(directory(tmp_path, config, model_safetensors=safetensors(llama() | tower))).notes
+    assert "billion parameters" in note
 
 
 def test_experts_of_a_layer_are_counted_together():
@@ -188,6 +193,25 @@ def test_a_header_that_contradicts_itself_is_a_reason(header, body):
     """Whatever the header says, the answer is a sentence, and no number comes of it."""
     with pytest.raises(MalformedError, match=r"x\.safetensors"):
         read(header, body)
+
+
+SMALL, SMALL_BODY = described({f"model.layers.{n}.x": ("BF16", (2, 4)) for n in range(3)})
+SMALL_TEXT = json.dumps(SMALL).encode()
+CHANGE = st.tuples(st.integers(0, len(SMALL_TEXT)), st.integers(0, 8), st.sampled_from(list(b'{}[]",:0-9e.\\\xff ')))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(CHANGE, max_size=4), st.integers(0, 100))
+def test_a_header_with_anything_changed_is_read_or_refused(changes, body):
+    """Bytes put in place of others anywhere: facts that add up to the file, or a reason, and never anything else."""
+    text = bytearray(SMALL_TEXT)
+    for at, length, byte in changes:
+        text[at : at + length] = bytes([byte])
+    try:
+        facts = read(bytes(text), body)
+    except MalformedError:
+        return
+    assert facts.total_bytes == body
 
 
 @pytest.mark.parametrize("length", [0, 1, 2**32, 2**63, 2**64 - 1, LONGEST_HEADER + 1])

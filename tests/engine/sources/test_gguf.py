@@ -6,6 +6,7 @@ import struct
 import tracemalloc
 
 import pytest
+
 from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.sources.gguf import GgufFacts, read_gguf

@@ -6,6 +6,7 @@ import json
 import os
 
 import pytest
+
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.sources.local import LocalModels

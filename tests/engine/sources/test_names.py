@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.sources.local import LocalModels
-from vram_engine.sources.names import is_commit, is_hub_id, is_revision, shown
+from vram_engine.sources.names import is_commit, is_hub_id, is_revision, shown, without_login
 
 
 @pytest.mark.parametrize("name", ["org/name", "meta-llama/Llama-3.1-8B", "01-ai/Yi_1.5", "a/b", "A-b.c_d/x.y-z"])
@@ -58,3 +59,9 @@ def test_what_is_shown_is_one_short_line():
     """A name from outside cannot break a line, an editor or a terminal."""
     assert shown("a\nb\x1b[31m") == "a?b?[31m"
     assert len(shown("x" * 10**6)) == 103
+
+
+def test_a_login_in_an_address_is_not_shown():
+    """Some mirrors are configured with a name and a password."""
+    assert without_login("https://me:secret@hub.example:8443/api") == "https://hub.example:8443/api"
+    assert without_login("https://hub.example/x@y") == "https://hub.example/x@y"

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from vram_engine.ports import DetectedGpu
 
+from vram_engine.ports import DetectedGpu
 from vram_lsp.session import catalogue_id, detected_settings
 
 SOURCE = Path(__file__).with_name("fake_nvml.c")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vram_engine.ports import DetectedGpu
 from vram_engine.sources.visible_devices import visible
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+
 from vram_engine.syntax.edits import apply, set_value
 from vram_engine.syntax.parse import parse
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vram_engine.syntax.nodes import Alias, Mapping, Scalar, Sequence, resolve
 from vram_engine.syntax.parse import parse
 

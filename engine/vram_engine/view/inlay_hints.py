@@ -1,0 +1,136 @@
+"""The inlay hints: the memory behind keys that cost some, and the defaults that apply where a key is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from vram_engine.analysis import Analysis
+from vram_engine.deployment import Setting
+from vram_engine.estimate import Estimate
+from vram_engine.facts.flags import flag
+from vram_engine.feasibility import Feasibility, gib
+from vram_engine.hardware import Node
+from vram_engine.model.reference import FoundModel
+from vram_engine.plan import Plan
+from vram_engine.sizing.batch import batch
+from vram_engine.sizing.budget import Budget
+from vram_engine.sizing.eras import era
+from vram_engine.text import Span
+from vram_engine.view.written import value_span, written_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A few words behind ``offset``, and the reason for them."""
+
+    offset: int
+    label: str
+    tooltip: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Default:
+    """What applies for a flag that is not given, and why."""
+
+    name: str
+    value: str
+    why: str
+
+
+def inlay_hints(analysis: Analysis, within: Span) -> tuple[Hint, ...]:
+    """The hints in a stretch of the text, those of each deployment in turn. None of what rests on unknown settings."""
+    hints = (hint for plan in analysis.plans if not plan.unmodelled for hint in _of_plan(analysis, plan))
+    return tuple(hint for hint in hints if within.touches(hint.offset))
+
+
+def _of_plan(analysis: Analysis, plan: Plan) -> Iterator[Hint]:
+    if not isinstance(plan.estimate, Estimate) or plan.feasibility is None:
+        return
+    last: int | None = None
+    for setting in written_settings(plan):
+        span = value_span(analysis, setting)
+        if span is None:
+            continue
+        yield from _cost(setting, span, plan.estimate.budget, plan.feasibility)
+        if setting.origin == "file" and flag(setting.name) is not None:
+            last = span.end if last is None else max(last, span.end)
+    if last is not None:
+        for default in _defaults(plan, plan.estimate):
+            yield Hint(
+                _behind_quote(analysis.tree.text, last), f"{default.name}: {default.value} (default)", default.why
+            )
+
+
+def _cost(setting: Setting, span: Span, budget: Budget, judged: Feasibility) -> Iterator[Hint]:
+    cost = _COSTS.get(setting.name)
+    said = cost(budget, judged) if cost is not None else None
+    if said is not None:
+        yield Hint(span.end, *said)
+
+
+def _weights(budget: Budget, _: Feasibility) -> tuple[str, str] | None:
+    return f"{gib(budget.weights.bytes)} of weights per GPU", budget.weights.because
+
+
+def _one_request(budget: Budget, judged: Feasibility) -> tuple[str, str] | None:
+    if judged.one_request_bytes == 0:
+        return None
+    return f"{gib(judged.one_request_bytes)} of KV cache per request", f"one request of {budget.max_model_len:,} tokens"
+
+
+def _activations(budget: Budget, _: Feasibility) -> tuple[str, str] | None:
+    if budget.activations is None:
+        return None
+    return f"{gib(budget.activations.bytes)} of activations", budget.activations.because
+
+
+def _share(budget: Budget, _: Feasibility) -> tuple[str, str] | None:
+    total = gib(budget.memory_bytes)
+    return f"{gib(budget.requested_bytes)}", f"vLLM's share of the {total} that CUDA reports for this GPU"
+
+
+def _workload(budget: Budget, judged: Feasibility) -> tuple[str, str] | None:
+    if judged.required_bytes == 0:
+        return None
+    return f"{gib(judged.required_bytes)} of KV cache", f"all of them at {budget.max_model_len:,} tokens, per GPU"
+
+
+_COSTS: Mapping[str, Callable[[Budget, Feasibility], tuple[str, str] | None]] = {
+    "model": _weights,
+    "max-model-len": _one_request,
+    "max-num-batched-tokens": _activations,
+    "gpu-memory-utilization": _share,
+    "concurrency": _workload,
+}
+
+
+def _defaults(plan: Plan, sized: Estimate) -> tuple[_Default, ...]:
+    """What vLLM chooses for the flags that decide most; the rule of thumb has no such choices."""
+    if sized.budget.estimator != "startup" or not isinstance(plan.model, FoundModel) or not isinstance(plan.node, Node):
+        return ()
+    spec, args, gpu, length = plan.model.spec, plan.args, plan.node.gpu, sized.budget.max_model_len
+    limits = batch(args, gpu, length, spec)
+    share = args.gpu_memory_utilization or era(spec, args, gpu.capability).gpu_memory_utilization
+    found = (
+        _Default("max-model-len", f"{length}", "the model's own length"),
+        _Default("max-num-seqs", f"{limits.max_num_seqs}", limits.seqs_why),
+        _Default("max-num-batched-tokens", f"{limits.max_num_batched_tokens}", limits.tokens_why),
+        _Default("gpu-memory-utilization", f"{share:g}", _whose_share(plan)),
+    )
+    return tuple(each for each in found if _is_left_out(plan, each.name))
+
+
+def _whose_share(plan: Plan) -> str:
+    own = plan.deployment.effective("gpu-memory-utilization") is not None
+    return "the profile's own" if own else f"default of vLLM {plan.args.vllm_version}"
+
+
+def _is_left_out(plan: Plan, name: str) -> bool:
+    setting = plan.deployment.effective(name)
+    return setting is None or setting.origin == "default"
+
+
+def _behind_quote(text: str, offset: int) -> int:
+    """``offset``, or behind the quote that closes there."""
+    return offset + 1 if text[offset : offset + 1] in ("'", '"') else offset

@@ -1,0 +1,57 @@
+"""workspace/executeCommand: the plan of an open document as programs read it, and what would fit instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vram_engine.fixing import edits_of
+from vram_engine.plan import Plan
+from vram_engine.recommend import Recommendation
+from vram_engine.rules.base import ChangeSettings, Fix
+from vram_lsp import proto
+from vram_lsp.session import Snapshot, path_of
+
+PLAN = "vramLsp.plan"
+RECOMMEND = "vramLsp.recommend"
+CLEAR_CACHE = "vramLsp.clearCache"
+
+
+def plan(snapshot: Snapshot) -> dict[str, Any]:
+    """The document of ``plan --json`` for the text as it stands in the editor."""
+    from vram_lsp.checking import Checked
+    from vram_lsp.report.document import plan_document
+
+    path = path_of(snapshot.uri) or Path(snapshot.uri)
+    return plan_document(Checked(path, snapshot.analysis, snapshot.context))
+
+
+def recommend(snapshot: Snapshot, abilities: proto.Abilities) -> dict[str, Any]:
+    """The recommendations for every deployment, each with the edit that follows it where one can be written."""
+    plans = snapshot.analysis.plans
+    return {"schema_version": 1, "deployments": [_recommended(snapshot, each, abilities) for each in plans]}
+
+
+def _recommended(snapshot: Snapshot, of: Plan, abilities: proto.Abilities) -> dict[str, Any]:
+    found = [_recommendation(snapshot, of, each, abilities) for each in of.recommendations]
+    return {"name": of.deployment.name, "verdict": of.verdict, "recommendations": found}
+
+
+def _recommendation(
+    snapshot: Snapshot, of: Plan, given: Recommendation, abilities: proto.Abilities
+) -> dict[str, Any]:
+    fix = Fix(given.title, ChangeSettings(of.index, given.settings))
+    edits = edits_of(snapshot.analysis, fix, snapshot.context)
+    edit = None
+    if edits is not None:
+        lines, versioned = snapshot.analysis.tree.lines, abilities.versioned_edits
+        edit = proto.workspace_edit(
+            snapshot.uri, snapshot.version, lines, edits, snapshot.encoding, versioned=versioned
+        )
+    return {
+        "title": given.title,
+        "settings": dict(given.settings),
+        "verdict": given.verdict,
+        "headroom_bytes": given.headroom_bytes,
+        "edit": edit,
+    }
