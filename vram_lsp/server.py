@@ -8,15 +8,21 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import GpuSource
 from vram_lsp import __version__, proto
-from vram_lsp.features.code_action import code_actions
+from vram_lsp.features import code_action, completion, execute_command
+from vram_lsp.features.code_lens import code_lenses
 from vram_lsp.features.diagnostics import diagnostics
+from vram_lsp.features.document_diagnostic import NOTHING, document_diagnostic
+from vram_lsp.features.document_link import definition, document_links
+from vram_lsp.features.document_symbol import document_symbols
 from vram_lsp.features.hover import hover
+from vram_lsp.features.inlay_hint import inlay_hints
 from vram_lsp.lookups import Lookups, Question
 from vram_lsp.model_cache import ModelCache, default_folder
 from vram_lsp.model_sources import model_sources
@@ -29,7 +35,9 @@ SETTLE_S = 0.15
 HUB_SETTLE_S = 0.8
 
 ALLOW_HUB, NOT_NOW = "Look models up", "Not now"
-CLEAR_CACHE = "vramLsp.clearCache"
+CLEAR_CACHE = execute_command.CLEAR_CACHE
+# What a deployment's figures rest on besides its own text.
+WATCHED = ("**/vram-lsp.toml", "**/pyproject.toml", "**/config.json")
 
 _log = logging.getLogger("vram_lsp")
 _T = TypeVar("_T")
@@ -46,6 +54,7 @@ class VramServer(LanguageServer):
         self._settling: dict[str, asyncio.TimerHandle] = {}
         self._standing: set[Question] = set()
         self.is_configured = asyncio.Event()
+        self.abilities = proto.Abilities()
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log what pygls would otherwise show as a message box."""
@@ -58,12 +67,15 @@ class VramServer(LanguageServer):
         task.add_done_callback(self._tasks.discard)
 
     def publish(self, uri: str) -> Snapshot | None:
-        """Analyse a document as it is now and show its findings. Files of another kind get nothing, ever."""
+        """Analyse a document as it is now and show its findings. Files of another kind get nothing, ever.
+
+        A client that pulls is shown nothing: it asks.
+        """
         snapshot = self.session.snapshot(uri)
         if snapshot is None:
             return None
         document = self.session.documents[uri]
-        if snapshot.analysis.is_ours or document.shown:
+        if not self.abilities.pulls_diagnostics and (snapshot.analysis.is_ours or document.shown):
             document.shown = True
             self.text_document_publish_diagnostics(diagnostics(snapshot))
         return snapshot
@@ -72,6 +84,18 @@ class VramServer(LanguageServer):
         """Show every document again, after something outside them changed."""
         for uri in list(self.session.documents):
             self.publish(uri)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Have the client ask again for what it asks for by itself, where it can be told to."""
+        if not self.session.documents:
+            return
+        if self.abilities.pulls_diagnostics:
+            self.start(_told(self.workspace_diagnostic_refresh_async(None)))
+        if self.abilities.refreshes_lenses:
+            self.start(_told(self.workspace_code_lens_refresh_async(None)))
+        if self.abilities.refreshes_hints:
+            self.start(_told(self.workspace_inlay_hint_refresh_async(None)))
 
     def look_up(self, uri: str, snapshot: Snapshot, after: float) -> None:
         """Ask for the models a document wants once it has been still for ``after`` seconds."""
@@ -88,9 +112,10 @@ class VramServer(LanguageServer):
     def _ask(self, uri: str, questions: tuple[Question, ...]) -> None:
         self._settling.pop(uri, None)
         for question in questions:
-            self.start(self._answer(question))
+            self.start(self.answer(question))
 
-    async def _answer(self, question: Question) -> None:
+    async def answer(self, question: Question) -> None:
+        """Look one model up, and show the documents again where that taught something."""
         before = self.session.lookups.known(question[1]).get(question[0])
         answer = await self.session.lookups.answer(question)
         if answer != before:
@@ -121,12 +146,10 @@ class VramServer(LanguageServer):
 def create_server(lookups: Lookups, gpus: GpuSource) -> VramServer:
     """The server with every feature in place."""
     server = VramServer(lookups, gpus)
-    for method, handler in _METHODS:
-        server.feature(method)(handler)
-    server.command(CLEAR_CACHE)(_clear_cache)
-    server.feature(
-        types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
-    )(_code_action)
+    for method, handler, options in _METHODS:
+        server.feature(method, options)(handler)
+    for command, run in _COMMANDS:
+        server.command(command)(run)
     return server
 
 
@@ -135,6 +158,9 @@ def _initialize(server: VramServer, params: types.InitializeParams) -> None:
     folders = [folder.uri for folder in params.workspace_folders or []] or [params.root_uri or ""]
     session.folders = tuple(path for path in map(path_of, folders) if path is not None)
     session.encoding = proto.encoding_of(server.workspace.position_encoding)
+    server.abilities = proto.abilities_of(params.capabilities)
+    if server.abilities.pulls_diagnostics:
+        server.feature(types.TEXT_DOCUMENT_DIAGNOSTIC, _DIAGNOSTIC_OPTIONS)(_DOCUMENT_DIAGNOSTIC)
     if isinstance(params.initialization_options, dict):
         options = params.initialization_options
         values = options.get(SECTION, options)
@@ -143,6 +169,7 @@ def _initialize(server: VramServer, params: types.InitializeParams) -> None:
 
 async def _initialized(server: VramServer, _: types.InitializedParams) -> None:
     server.start(_detect(server))
+    server.start(_register(server))
     try:
         await _pull_configuration(server)
     finally:
@@ -154,6 +181,28 @@ async def _detect(server: VramServer) -> None:
     if gpus:
         server.session.detect(gpus)
         server.publish_all()
+
+
+async def _told(request: Coroutine[Any, Any, None]) -> None:
+    """A request whose answer says nothing; a client that refuses it loses what it was for."""
+    try:
+        await request
+    except Exception as error:
+        _log.warning("the client refused a request: %s", error)
+
+
+async def _register(server: VramServer) -> None:
+    """Ask for the notifications that a client sends only where it was asked to."""
+    wanted: list[types.Registration] = []
+    if server.abilities.registers_watchers:
+        watchers = [types.FileSystemWatcher(pattern) for pattern in WATCHED]
+        options = types.DidChangeWatchedFilesRegistrationOptions(watchers)
+        wanted.append(types.Registration("vram-lsp.files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options))
+    if server.abilities.registers_configuration:
+        section = types.DidChangeConfigurationRegistrationOptions(section=SECTION)
+        wanted.append(types.Registration("vram-lsp.settings", types.WORKSPACE_DID_CHANGE_CONFIGURATION, section))
+    if wanted:
+        await _told(server.client_register_capability_async(types.RegistrationParams(wanted)))
 
 
 async def _pull_configuration(server: VramServer) -> None:
@@ -202,6 +251,7 @@ def _show_all(server: VramServer) -> None:
     """Show every document again and look up what it lacks, after something outside the documents changed."""
     for uri in list(server.session.documents):
         _show(server, uri, after=0.0)
+    server.refresh()
 
 
 def _clear_cache(server: VramServer, *_: Any) -> None:
@@ -219,32 +269,73 @@ def _did_save(server: VramServer, _: types.DidSaveTextDocumentParams) -> None:
 def _did_close(server: VramServer, params: types.DidCloseTextDocumentParams) -> None:
     uri = params.text_document.uri
     server.session.close(uri)
-    server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
+    if not server.abilities.pulls_diagnostics:
+        server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
 
 
-def _did_change_watched_files(server: VramServer, _: types.DidChangeWatchedFilesParams) -> None:
-    server.session.lookups.forget()
+def _did_change_watched_files(server: VramServer, params: types.DidChangeWatchedFilesParams) -> None:
+    if not all(change.uri.endswith(".toml") for change in params.changes):
+        server.session.lookups.forget()
     server.session.reread_projects()
     _show_all(server)
 
 
-def _hover(server: VramServer, params: types.HoverParams) -> types.Hover | None:
-    snapshot = server.session.snapshot(params.text_document.uri)
-    return None if snapshot is None else _guarded(lambda: hover(snapshot, params.position), None)
+def _did_change_workspace_folders(server: VramServer, _: types.DidChangeWorkspaceFoldersParams) -> None:
+    server.session.folders = tuple(path for path in map(path_of, server.workspace.folders) if path is not None)
+    server.session.reread_projects()
+    _show_all(server)
 
 
-def _code_action(server: VramServer, params: types.CodeActionParams) -> list[types.CodeAction]:
-    snapshot = server.session.snapshot(params.text_document.uri)
-    only = params.context.only
-    if snapshot is None or (only and not any(_is_quick_fix(kind) for kind in only)):
-        return []
-    edits = server.client_capabilities.workspace
-    versioned = bool(edits and edits.workspace_edit and edits.workspace_edit.document_changes)
-    return _guarded(lambda: code_actions(snapshot, params.range, versioned=versioned), [])
+async def _plan(server: VramServer, *arguments: Any) -> dict[str, Any]:
+    return execute_command.plan(await _settled(server, arguments))
 
 
-def _is_quick_fix(kind: types.CodeActionKind | str) -> bool:
-    return (kind.value if isinstance(kind, types.CodeActionKind) else kind) in ("", "quickfix")
+async def _recommend(server: VramServer, *arguments: Any) -> dict[str, Any]:
+    return execute_command.recommend(await _settled(server, arguments), server.abilities)
+
+
+async def _settled(server: VramServer, arguments: tuple[Any, ...]) -> Snapshot:
+    """The document a command names, once the models it lacks have been looked up."""
+    uri = arguments[0] if arguments else None
+    snapshot = server.session.snapshot(uri) if isinstance(uri, str) else None
+    if snapshot is not None and snapshot.analysis.wants:
+        for question in server.session.questions(snapshot):
+            await server.answer(question)
+        snapshot = server.session.snapshot(snapshot.uri)
+    if snapshot is None:
+        raise JsonRpcInvalidParams("the first argument must be the URI of an open document")
+    return snapshot
+
+
+def _resolve_completion(server: VramServer, item: types.CompletionItem) -> types.CompletionItem:
+    return _guarded(lambda: completion.resolved(_snapshot_of(server, item.data), item, server.abilities), item)
+
+
+def _resolve_code_action(server: VramServer, action: types.CodeAction) -> types.CodeAction:
+    """Not guarded: a client that gets no edit must not believe that there was nothing to do."""
+    snapshot = _snapshot_of(server, action.data)
+    if snapshot is None:
+        raise JsonRpcInvalidParams("the action belongs to no open document")
+    return code_action.resolved(snapshot, action, server.abilities)
+
+
+def _snapshot_of(server: VramServer, data: Any) -> Snapshot | None:
+    """The document that what was sent with an item names."""
+    uri = data.get("uri") if isinstance(data, dict) else None
+    return server.session.snapshot(uri) if isinstance(uri, str) else None
+
+
+def _on_document(feature: Callable[[Snapshot, Any, proto.Abilities], _T], otherwise: _T) -> Callable[..., _T]:
+    """A handler that answers from the document as it is now, and ``otherwise`` for one that is not open."""
+
+    def handler(server: VramServer, params: Any) -> _T:
+        def answer() -> _T:
+            snapshot = server.session.snapshot(params.text_document.uri)
+            return otherwise if snapshot is None else feature(snapshot, params, server.abilities)
+
+        return _guarded(answer, otherwise)
+
+    return handler
 
 
 def _guarded(answer: Callable[[], _T], otherwise: _T) -> _T:
@@ -256,14 +347,39 @@ def _guarded(answer: Callable[[], _T], otherwise: _T) -> _T:
         return otherwise
 
 
-_METHODS: tuple[tuple[str, Callable[..., Any]], ...] = (
-    (types.INITIALIZE, _initialize),
-    (types.INITIALIZED, _initialized),
-    (types.WORKSPACE_DID_CHANGE_CONFIGURATION, _did_change_configuration),
-    (types.WORKSPACE_DID_CHANGE_WATCHED_FILES, _did_change_watched_files),
-    (types.TEXT_DOCUMENT_DID_OPEN, _did_open),
-    (types.TEXT_DOCUMENT_DID_CHANGE, _did_change),
-    (types.TEXT_DOCUMENT_DID_SAVE, _did_save),
-    (types.TEXT_DOCUMENT_DID_CLOSE, _did_close),
-    (types.TEXT_DOCUMENT_HOVER, _hover),
+_DIAGNOSTIC_OPTIONS = types.DiagnosticOptions(inter_file_dependencies=False, workspace_diagnostics=False)
+_DOCUMENT_DIAGNOSTIC = _on_document(lambda snapshot, params, _: document_diagnostic(snapshot, params), NOTHING)
+_CODE_ACTION_OPTIONS = types.CodeActionOptions(
+    code_action_kinds=[types.CodeActionKind.QuickFix, code_action.FIX_ALL], resolve_provider=True
+)
+
+_METHODS: tuple[tuple[str, Callable[..., Any], Any], ...] = (
+    (types.INITIALIZE, _initialize, None),
+    (types.INITIALIZED, _initialized, None),
+    (types.WORKSPACE_DID_CHANGE_CONFIGURATION, _did_change_configuration, None),
+    (types.WORKSPACE_DID_CHANGE_WATCHED_FILES, _did_change_watched_files, None),
+    (types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, _did_change_workspace_folders, None),
+    (types.TEXT_DOCUMENT_DID_OPEN, _did_open, None),
+    (types.TEXT_DOCUMENT_DID_CHANGE, _did_change, None),
+    (types.TEXT_DOCUMENT_DID_SAVE, _did_save, None),
+    (types.TEXT_DOCUMENT_DID_CLOSE, _did_close, None),
+    (types.TEXT_DOCUMENT_HOVER, _on_document(lambda at, params, _: hover(at, params.position), None), None),
+    (types.TEXT_DOCUMENT_CODE_ACTION, _on_document(code_action.code_actions, []), _CODE_ACTION_OPTIONS),
+    (types.CODE_ACTION_RESOLVE, _resolve_code_action, None),
+    (
+        types.TEXT_DOCUMENT_COMPLETION,
+        _on_document(lambda at, params, _: completion.completion(at, params), []),
+        completion.OPTIONS,
+    ),
+    (types.COMPLETION_ITEM_RESOLVE, _resolve_completion, None),
+    (types.TEXT_DOCUMENT_INLAY_HINT, _on_document(lambda at, params, _: inlay_hints(at, params), []), None),
+    (types.TEXT_DOCUMENT_CODE_LENS, _on_document(lambda at, *_: code_lenses(at), []), None),
+    (types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, _on_document(lambda at, _, can: document_symbols(at, can), []), None),
+    (types.TEXT_DOCUMENT_DOCUMENT_LINK, _on_document(lambda at, *_: document_links(at), []), None),
+    (types.TEXT_DOCUMENT_DEFINITION, _on_document(lambda at, params, _: definition(at, params), None), None),
+)
+_COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
+    (execute_command.PLAN, _plan),
+    (execute_command.RECOMMEND, _recommend),
+    (execute_command.CLEAR_CACHE, _clear_cache),
 )

@@ -24,6 +24,7 @@ from vram_engine.refusals import refusals
 from vram_engine.resolution import engine_args, model_ref, node, workload
 from vram_engine.rules import RULES
 from vram_engine.rules.base import FileView, Finding, Severity
+from vram_engine.syntax.comments import line_for_comments
 from vram_engine.syntax.nodes import Mapping, Tree
 from vram_engine.syntax.parse import parse
 from vram_engine.syntax.route import Place, span_of
@@ -210,9 +211,9 @@ def _can_be_told(ignore: Ignore, view: FileView, plans: tuple[Plan, ...]) -> boo
 
 
 def _covers(tree: Tree, ignore: Ignore, finding: Finding) -> bool:
-    """An ignore speaks for its own line, and alone on its line for the next one too."""
+    """An ignore speaks for its own line, and alone on its line for the next one and for a value that starts there."""
     line = tree.lines.line_of(ignore.comment.start)
-    target = tree.lines.line_of(_start(tree, finding))
+    target = line_for_comments(tree, _start(tree, finding))
     alone = not tree.text[tree.lines.starts[line] : ignore.comment.start].strip()
     return target == line or (alone and target == line + 1)
 

@@ -9,6 +9,7 @@ from vram_engine.deployment import Deployment, Known, Scalar
 from vram_engine.dialects.directives import read_directives
 from vram_engine.dialects.writing import settings_written, with_gpus
 from vram_engine.rules.base import Change, ChangeSettings, Finding, Fix, RenameKey, ReplaceText
+from vram_engine.syntax.comments import line_for_comments
 from vram_engine.syntax.edits import TextEdit, apply, rename_key, rewrite_value
 from vram_engine.syntax.nodes import Mapping, Node, Sequence, Tree
 from vram_engine.syntax.parse import parse
@@ -50,7 +51,7 @@ def ignore_edits(analysis: Analysis, finding: Finding, context: Context) -> tupl
 
 def _ignore_edits(analysis: Analysis, finding: Finding) -> Iterator[TextEdit]:
     tree = analysis.tree
-    line = tree.lines.line_of(analysis.span(finding.where).start)
+    line = line_for_comments(tree, analysis.span(finding.where).start)
     span = tree.lines.line_span(line)
     for document in tree.documents:
         for comment in document.comments:

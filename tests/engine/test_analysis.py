@@ -101,6 +101,34 @@ def test_an_ignore_silences_its_line(analysed):
     assert [each.rule for each in analysed(text).findings] == []
 
 
+def test_an_ignore_never_lands_inside_a_value(analysed):
+    """In a value of several lines the comment goes on a line of its own above it."""
+    text = 'model: m\ngpu-memory-utilization: 0.9\nmax-model-len: 1\nmax-num-seqs: 4\nseed: "abc\n  def"\n'
+    analysis = analysed(text)
+    (finding,) = [each for each in analysis.findings if each.rule == "invalid-value"]
+    edits = ignore_edits(analysis, finding, Context())
+    assert edits is not None
+    after = apply(text, edits)
+    assert after == text.replace('seed: "abc', '# vram: ignore[invalid-value]\nseed: "abc')
+    assert "invalid-value" not in [each.rule for each in analysed(after).findings]
+
+
+def test_a_cache_asked_for_in_bytes_is_held_against_the_card(analysed):
+    """100 GB of KV cache do not fit an H100 of 80 GB, whatever is left for it."""
+    text = "# vram: gpu=h100\nmodel: meta-llama/Llama-3.1-8B-Instruct\nmax-model-len: 8192\nkv-cache-memory-bytes: {}\n"
+    assert analysed(text.format("100G")).plans[0].verdict == "infeasible"
+    assert analysed(text.format("20G")).plans[0].verdict == "fits"
+
+
+def test_the_whole_card_is_never_free(analysed):
+    """vLLM's own CUDA context takes some of the memory before vLLM looks how much is free."""
+    text = (
+        "# vram: gpu=h100\nmodel: meta-llama/Llama-3.1-8B-Instruct\nmax-model-len: 8192\ngpu-memory-utilization: {}\n"
+    )
+    assert analysed(text.format("1")).plans[0].feasibility.failure.kind == "free-memory-below-target"
+    assert analysed(text.format("0.95")).plans[0].verdict == "fits"
+
+
 def test_a_rule_can_be_switched_off_or_raised(analysed):
     """Severities come from the configuration."""
     assert "concurrency-does-not-fit" not in [

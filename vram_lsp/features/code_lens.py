@@ -15,7 +15,8 @@ def code_lenses(snapshot: Snapshot) -> list[types.CodeLens]:
     lines = snapshot.analysis.tree.lines
     return [
         types.CodeLens(
-            proto.range_of(lines, lens.span, snapshot.encoding), types.Command(lens.title, PLAN, arguments=[snapshot.uri])
+            proto.range_of(lines, lens.span, snapshot.encoding),
+            types.Command(lens.title, PLAN, arguments=[snapshot.uri]),
         )
         for lens in view(snapshot.analysis)
     ]

@@ -47,9 +47,7 @@ def _item(snapshot: Snapshot, found: Completion, number: int, where: types.Range
     )
 
 
-def resolved(
-    snapshot: Snapshot | None, item: types.CompletionItem, abilities: proto.Abilities
-) -> types.CompletionItem:
+def resolved(snapshot: Snapshot | None, item: types.CompletionItem, abilities: proto.Abilities) -> types.CompletionItem:
     """The item with its documentation; values are sized in the document as it is now."""
     text = _documentation(snapshot, item.data) if isinstance(item.data, dict) else ""
     if text:

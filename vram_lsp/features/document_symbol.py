@@ -34,8 +34,6 @@ def _nested(snapshot: Snapshot, symbol: Symbol, kind: types.SymbolKind) -> types
     )
 
 
-def _flat(
-    snapshot: Snapshot, symbol: Symbol, kind: types.SymbolKind, container: str | None
-) -> types.SymbolInformation:
+def _flat(snapshot: Snapshot, symbol: Symbol, kind: types.SymbolKind, container: str | None) -> types.SymbolInformation:
     where = proto.range_of(snapshot.analysis.tree.lines, symbol.selection, snapshot.encoding)
     return types.SymbolInformation(types.Location(snapshot.uri, where), symbol.name, kind, container_name=container)

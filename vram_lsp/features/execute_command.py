@@ -37,9 +37,7 @@ def _recommended(snapshot: Snapshot, of: Plan, abilities: proto.Abilities) -> di
     return {"name": of.deployment.name, "verdict": of.verdict, "recommendations": found}
 
 
-def _recommendation(
-    snapshot: Snapshot, of: Plan, given: Recommendation, abilities: proto.Abilities
-) -> dict[str, Any]:
+def _recommendation(snapshot: Snapshot, of: Plan, given: Recommendation, abilities: proto.Abilities) -> dict[str, Any]:
     fix = Fix(given.title, ChangeSettings(of.index, given.settings))
     edits = edits_of(snapshot.analysis, fix, snapshot.context)
     edit = None

@@ -35,7 +35,9 @@ def _safe(finding: Finding) -> Fix | None:
 
 def _are_apart(some: Sequence[TextEdit], others: Sequence[TextEdit]) -> bool:
     """Whether no two edits touch the same text; the client decides the order of those that do."""
-    return not any(one.span.start <= other.span.end and other.span.start <= one.span.end for one in some for other in others)
+    return not any(
+        one.span.start <= other.span.end and other.span.start <= one.span.end for one in some for other in others
+    )
 
 
 def _keeps_deployments(analysis: Analysis, edits: tuple[TextEdit, ...], context: Context) -> bool:

@@ -62,7 +62,5 @@ def recognise(tree: Tree, number: int, *, known_as: str | None, ours: bool) -> D
     for dialect in candidates:
         if dialect.claims(tree, number):
             return dialect
-    if known_as is not None or ours:
-        nearest = sorted(DIALECTS, key=lambda dialect: dialect.name != known_as)
-        return next((dialect for dialect in nearest if dialect.suits(document)), None)
-    return None
+    before = [dialect for dialect in DIALECTS if dialect.name == known_as]
+    return next((dialect for dialect in (*before, *(DIALECTS if ours else ())) if dialect.suits(document)), None)

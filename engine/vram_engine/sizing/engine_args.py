@@ -41,4 +41,10 @@ class EngineArgs:
     limit_mm_per_prompt: tuple[tuple[str, int], ...] = ()
     mm_encoder_tp_mode: str = "weights"
     performance_mode: str = "balanced"
+    enable_lora: bool = False
+    max_loras: int = 1
+    max_lora_rank: int = 16
+    fully_sharded_loras: bool = False
+    lora_dtype: str = "auto"
+    lora_target_modules: tuple[str, ...] | None = None
     mamba_cache_mode: str | None = None

@@ -6,10 +6,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from vram_engine.syntax.nodes import Comment, Mapping, Node, Scalar, Sequence
+from vram_engine.syntax.nodes import Comment, Mapping, Node, Scalar, Sequence, Tree
 from vram_engine.text import Span
 
-_TO_US = re.compile(r"(?:^|(?<=[\s]))#[ \t]*vram[ \t]*:[^\r\n]*", re.MULTILINE)
+_TO_US = re.compile(r"(?:^|(?<=[\s\ufeff]))#[ \t]*vram[ \t]*:[^\r\n]*", re.MULTILINE)
 
 
 def comments_to_us(text: str, span: Span, root: Node | None) -> tuple[Comment, ...]:
@@ -44,3 +44,13 @@ def _scalar_spans(root: Node | None) -> Iterator[Span]:
         elif isinstance(node, Mapping):
             for entry in node.entries:
                 stack += (entry.key, entry.value)
+
+
+def line_for_comments(tree: Tree, offset: int) -> int:
+    """The line that comments about ``offset`` belong to: its own, or where a scalar of several lines starts."""
+    for document in tree.documents:
+        if document.span.start <= offset <= document.span.end:
+            for span in _scalar_spans(document.root):
+                if span.start <= offset < span.end:
+                    return tree.lines.line_of(span.start)
+    return tree.lines.line_of(offset)

@@ -108,6 +108,42 @@ def test_a_profile_speaks_vllms_names():
 
 
 @pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ('tp_size: "2"', "tensor-parallel-size", 2),
+        ("tp_size: 2.0", "tensor-parallel-size", 2),
+        ('gpus: "8"', "gpus", 8),
+    ],
+)
+def test_a_number_in_quotes_is_the_number_the_schema_reads(line, name, value):
+    """What the schema accepts is used as the schema reads it."""
+    read = effective(f"profile_version: 1\nhardware:\n  {line}\n")[name]
+    assert (read, type(read)) == (value, int)
+
+
+def test_a_wrong_value_is_unknown_and_not_the_default():
+    """A value the schema refuses leaves its setting unknown, so that nothing is sized with a default in its place."""
+    values = effective("profile_version: 1\nmodel:\n  kv_cache_dtype: fp9\nworkload:\n  concurrency: many\n")
+    assert values["kv-cache-dtype"] is None
+    assert values["concurrency"] is None
+
+
+def test_merged_keys_are_read():
+    """PyYAML follows <<, and so does vLLM."""
+    text = "profile_version: 1\nmodel: &m {id: a, max_model_len: 4096}\nhardware: {gpus: 2}\n"
+    text += "outputs: {vllm_args: {<<: {max-num-seqs: 8}, max-num-batched-tokens: 64}}\n"
+    values = effective(text)
+    assert (values["max-num-seqs"], values["max-num-batched-tokens"]) == (8, 64)
+
+
+def test_of_a_key_written_twice_the_last_is_read_and_remarked():
+    """A mistake in the first of two equal keys is none, because YAML drops it."""
+    text = "model: m\ngpu-memory-utilization: 0.9\nmax-model-len: foo\nmax-model-len: 8192\n"
+    assert effective(text)["max-model-len"] == 8192
+    assert [each for each in remarks(text) if each[0] == "invalid-value"] == []
+
+
+@pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
         ("dtype: fp16", "dtype: fp17", ("invalid-value", "dtype", "fp16")),

@@ -52,6 +52,10 @@ NOT_OURS = {
     "a workflow": "on: push\njobs:\n  test:\n    runs-on: ubuntu-latest\n",
     "one flag": "max-model-len: 4096\n",
     "flags and another key": "max-model-len: 1\ngpu-memory-utilization: 0.9\nmax-num-seqs: 2\nreplicas: 3\n",
+    "abbreviations of flags": "model: resnet50\ngpu: 2\nseed: 42\n",
+    "a switch that begins like a flag": "model: whisper\nlanguage: en\n",
+    "a pipeline's config": "model: bert\npipeline: text-classification\nperformance: high\n",
+    "a remark about video memory": "# vram: at least 24 GB\napp: foo\nreplicas: 3\n",
     "another profile": "profile_version: 1\nmetadata: {}\nengine: x\nargs: []\n",
 }
 
@@ -81,6 +85,19 @@ def test_half_a_line_does_not_disturb_the_other_findings():
         analysis = analyse(typed, Context(dialects=whole.dialects))
         above = [each for each in analysis.findings if analysis.span(each.where).start < len(text)]
         assert [each.message for each in above] == [each.message for each in whole.findings], typed
+
+
+def test_a_dialect_is_not_kept_against_the_evidence():
+    """When a file becomes something else, what it was before the edit does not hold it."""
+    assert dialect("services:\n  web:\n    image: nginx\nversion: '3'\n", known_as="serve-config") is None
+    assert dialect("apiVersion: v1\nkind: Pod\nmetadata: {}\n", known_as="serve-config") is None
+
+
+def test_comments_above_the_first_marker_belong_to_its_document():
+    """A directive in front of --- speaks for the document behind it."""
+    analysis = analyse("# vram: gpu=l4\n---\nmodel: org/name\nmax-model-len: 8192\n")
+    assert analysis.dialects == ("serve-config",)
+    assert analysis.plans[0].deployment.value("gpu") == "l4"
 
 
 def test_a_directive_makes_a_half_typed_file_ours():

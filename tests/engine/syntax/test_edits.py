@@ -20,6 +20,7 @@ CASES = {
     "a new key in a section": ("s:\n    a: 1\nt: 1\n", ("s", "b"), "2", "s:\n    a: 1\n    b: 2\nt: 1\n"),
     "a new section": ("a: 1\n", ("s", "b"), "2", "a: 1\ns:\n  b: 2\n"),
     "a new key behind a block scalar": ("a: |\n  x\n", ("b",), "2", "a: |\n  x\nb: 2\n"),
+    "a key in a section that is still empty": ("a: 1\ns: # c\nb: 2\n", ("s", "t"), "3", "a: 1\ns: # c\n  t: 3\nb: 2\n"),
     "a new key in a flow map": ("{a: 1}\n", ("b",), "2", "{a: 1, b: 2}\n"),
     "a new key behind a list": ("a:\n- x\n- y\n", ("b",), "2", "a:\n- x\n- y\nb: 2\n"),
     "the last of two equal keys": ("a: 1\na: 2\n", ("a",), "3", "a: 1\na: 3\n"),
