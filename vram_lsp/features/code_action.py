@@ -1,4 +1,4 @@
-"""textDocument/codeAction and codeAction/resolve: fixes of the findings under the cursor, ignoring them, all safe fixes.
+"""textDocument/codeAction, codeAction/resolve: fixes of the findings under the cursor, ignoring them, all safe fixes.
 
 A client that resolves gets titles, and the edit of the one it chose when it chose it; any other gets edits at once.
 """

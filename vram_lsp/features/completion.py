@@ -1,4 +1,4 @@
-"""textDocument/completion and completionItem/resolve: what could stand at the cursor, and what there is to say of it."""
+"""textDocument/completion and completionItem/resolve: what could stand at the cursor, and what to say about it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def completion(snapshot: Snapshot, params: types.CompletionParams) -> list[types
 
 
 def _item(snapshot: Snapshot, found: Completion, number: int, where: types.Range) -> types.CompletionItem:
-    data = {"uri": snapshot.uri, "kind": found.kind, "subject": found.subject}
+    data: dict[str, Any] = {"uri": snapshot.uri, "kind": found.kind, "subject": found.subject}
     if found.value is not None:
         data |= {"value": found.value, "plan": found.plan}
     return types.CompletionItem(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TypeAlias
 
 from lsprotocol import types
 
 from vram_lsp.features.diagnostics import diagnostics
 from vram_lsp.session import Snapshot
 
-NOTHING = types.RelatedFullDocumentDiagnosticReport([])
+Report: TypeAlias = types.RelatedFullDocumentDiagnosticReport | types.RelatedUnchangedDocumentDiagnosticReport
+
+NOTHING: Report = types.RelatedFullDocumentDiagnosticReport([])
 
 
-def document_diagnostic(
-    snapshot: Snapshot, params: types.DocumentDiagnosticParams
-) -> types.RelatedFullDocumentDiagnosticReport | types.RelatedUnchangedDocumentDiagnosticReport:
+def document_diagnostic(snapshot: Snapshot, params: types.DocumentDiagnosticParams) -> Report:
     """A full report under an id made of its content, or the id alone where the client has that content."""
     items = diagnostics(snapshot).diagnostics
     result_id = hashlib.blake2b(repr(items).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

@@ -43,9 +43,14 @@ class ServiceGpus:
 def gpus_of_service(text: str, service: Service, variables: Variables) -> ServiceGpus:
     """The GPUs that a service may use."""
     reserved = next(_reserved(text, service), None) or _by_runtime(service, variables)
-    narrowed = next((found for name in _VISIBLE if (found := _visible(variables.get(name))) is not None), None)
+    narrowed = visible_devices(variables)
     devices = reserved if narrowed is None else _narrowed(reserved, narrowed)
     return ServiceGpus(_given(devices), devices)
+
+
+def visible_devices(variables: Variables) -> Devices | None:
+    """The devices that a program's environment names; None where it names none."""
+    return next((found for name in _VISIBLE if (found := _visible(variables.get(name))) is not None), None)
 
 
 def _given(devices: Devices | None) -> Given:

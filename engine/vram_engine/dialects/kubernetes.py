@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from vram_engine.deployment import Deployment
 from vram_engine.dialects.base import Dialect
+from vram_engine.dialects.compose_gpus import Devices, visible_devices
 from vram_engine.dialects.container import (
     Given,
     container_launches,
@@ -15,6 +15,7 @@ from vram_engine.dialects.container import (
     engine_of,
     with_remarks,
 )
+from vram_engine.dialects.peers import Started, with_peers
 from vram_engine.dialects.pod_groups import group_of, spread_by_arguments
 from vram_engine.dialects.pods import Pod, container_of, hardware, kind_of, pods
 from vram_engine.dialects.runpod import worker_settings
@@ -47,23 +48,25 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
 def read_pods(tree: Tree, number: int, dialect: str, found: Iterator[Pod]) -> tuple[Deployment, ...]:
     """The deployments of some containers, each by the name of its object."""
     _, kind = kind_of(tree.documents[number])
-    read = [(pod, each) for pod in found for each in read_pod(tree.text, number, dialect, kind, pod)]
-    names = [object_name(pod) for pod, _ in read]
+    read = [(pod, tuple(read_pod(tree.text, number, dialect, kind, pod))) for pod in found]
+    names = [object_name(pod) for pod, started in read for _ in started]
     return tuple(
-        _named(each, name, pod, alone=names.count(name) == 1) for name, (pod, each) in zip(names, read, strict=True)
+        each
+        for pod, started in read
+        for each in with_peers([_named(one, object_name(pod), pod, started, names) for one in started])
     )
 
 
-def read_pod(
-    text: str, number: int, dialect: str, kind: str, pod: Pod, more: Given | None = None
-) -> Iterator[Deployment]:
-    """The deployments in one container; ``more`` is what its object says of all its pods."""
+def read_pod(text: str, number: int, dialect: str, kind: str, pod: Pod, more: Given | None = None) -> Iterator[Started]:
+    """The engines that one container starts; ``more`` is what its object says of all its pods."""
     container = container_of(text, pod.container)
     if container is None:
         return
     worker = worker_settings(container)
     if worker is not None:
-        yield deployment("runpod", "", number, anchor(pod), worker, hardware(pod, container))
+        yield Started(
+            deployment("runpod", "", number, anchor(pod), worker, hardware(pod, container)), None, frozenset()
+        )
         return
     for launch in container_launches(container):
         given = hardware(pod, container) + (more or Given())
@@ -72,7 +75,9 @@ def read_pod(
         given = spread_by_arguments(kind, pod, container, launch, engine, group_of(pod, given))
         given = visible_gpus(given, launch.variables)
         made = deployment(dialect, "", number, anchor(pod), engine, given)
-        yield with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
+        made = with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
+        # What is in one container sees the same devices, unless each is shown others.
+        yield Started(made, visible_devices(launch.variables) or Devices(None, None), frozenset())
 
 
 def anchor(pod: Pod) -> Span | None:
@@ -91,10 +96,13 @@ def object_name(pod: Pod) -> str:
     return "pod"
 
 
-def _named(found: Deployment, name: str, pod: Pod, *, alone: bool) -> Deployment:
+def _named(started: Started, name: str, pod: Pod, beside: tuple[Started, ...], names: list[str]) -> Started:
+    """By the object alone where it is the only one; else with the container, and the engine's number in it."""
+    if names.count(name) == 1:
+        return started.named(name)
     container = pod.container.get("name")
     own = container.text if isinstance(container, Scalar) else "container"
-    return replace(found, name=name if alone else f"{name}/{own}")
+    return started.named(f"{name}/{own}" + (f"/{beside.index(started) + 1}" if len(beside) > 1 else ""))
 
 
 KUBERNETES = Dialect("kubernetes", _claims, _suits, _read)

@@ -109,7 +109,7 @@ def _flag_keys(analysis: Analysis, cursor: AtKey) -> Iterator[Completion]:
 
 
 def _flags_for(plan: Plan | None) -> tuple[Flag, ...]:
-    """The flags a deployment's vLLM takes: the model, what changes memory, the rest, and last what is on its way out."""
+    """The flags a deployment's vLLM takes: the model, what changes memory, the rest, and last what is deprecated."""
     flags = (flag for flag in all_flags() if not flag.positional)
     if plan is not None:
         flags = (flag for flag in flags if flag.accepted_by(plan.args.vllm_version) is not False)

@@ -219,3 +219,17 @@ def test_traps_of_containers(service, rules, analysed):
     """A repeated entrypoint, variables that nothing reads, and too little shared memory."""
     findings = analysed(f"services:\n  a:\n    image: vllm/vllm-openai:v0.32.0\n    {service}\n").findings
     assert [each.rule for each in findings if each.severity != "information"] == rules
+
+
+def test_a_finding_inside_a_value_is_silenced_above_its_key(analysed):
+    """No comment fits into a folded command; the one above the key speaks for all of it."""
+    from vram_engine.fixing import ignore_edits
+
+    text = (
+        "services:\n  a:\n    image: vllm/vllm-openai\n    command: >\n      --model m/n\n      --enforce-eager=true\n"
+    )
+    analysis = analysed(text)
+    (finding,) = [each for each in analysis.findings if each.rule == "boolean-with-value"]
+    changed = apply(text, ignore_edits(analysis, finding, Context()))
+    assert "    # vram: ignore[boolean-with-value]\n    command: >\n" in changed
+    assert "boolean-with-value" not in {each.rule for each in analysed(changed).findings}

@@ -266,3 +266,20 @@ spec:
     (found,) = deployments(text)
     names = ("model", "max-model-len", "max-num-seqs", "gpus", "vllm-version")
     assert (found.name, *(found.value(name) for name in names)) == ("s", "org/name", 1024, 4, 2, "0.10.0")
+
+
+@pytest.mark.parametrize(("first", "second", "peers"), [("", "", True), ("0", "1", False), ("0", "0", True)])
+def test_engines_of_one_container_share_its_gpus(first, second, peers, deployments):
+    """Two servers started by one script are on the same card, unless each is shown another one."""
+    script = "".join(
+        f"{f'CUDA_VISIBLE_DEVICES={card} ' if card else ''}vllm serve {model} --port {port} & "
+        for card, model, port in ((first, "a", 1), (second, "b", 2))
+    )
+    text = pod(limits("nvidia.com/gpu: 2")).replace(
+        "    args: [--model, m, --max-model-len, '1024']\n", f'    command: [sh, -c, "{script} wait"]\n'
+    )
+    found = deployments(text)
+    assert [(each.name, [peer.name for peer in each.peers]) for each in found] == [
+        ("p/c/1", ["p/c/2"] if peers else []),
+        ("p/c/2", ["p/c/1"] if peers else []),
+    ]
