@@ -10,7 +10,7 @@ from vram_engine.hardware import Gpu, Node
 from vram_engine.model.length import derived_max_model_len
 from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.resolution import engine_args
-from vram_engine.sizing.budget import GIB, Budget, Interval, RankBytes, total
+from vram_engine.sizing.budget import GIB, Budget, Interval, RankBytes, Term, total
 from vram_engine.sizing.calibration import calibrated, measured_for
 from vram_engine.sizing.closed_form import FRAGMENTATION, QUANTIZED_BYTES, RoughInput, Shapes, closed_form
 from vram_engine.sizing.demand import KvDemand, PagedDemand, RoughDemand
@@ -106,13 +106,12 @@ def _at_length(
         return layout
     if args.num_gpu_blocks_override is not None:
         spent = overridden(spent, layout.bytes_per_block, args.num_gpu_blocks_override)
-    is_fixed = args.kv_cache_memory_bytes is not None
     fullest = _fullest(spent, layout)
     per_block = layout.bytes_per_block[fullest]
     demand = PagedDemand(layout.on_stage(fullest), _waste(deployment, 1))
     is_16bit = layout.cache_dtype in ("auto", "float16", "bfloat16") and per_block > 0
     return Estimate(
-        _budget(spent, layout, gpu, length, fullest, kv_is_fixed=is_fixed),
+        _budget(spent, layout, spec, args, gpu, length, fullest),
         demand,
         native,
         layout,
@@ -131,7 +130,13 @@ def _fullest(spent: StartupBudget, layout: KvLayout) -> int:
 
 
 def _budget(
-    spent: StartupBudget, layout: KvLayout, gpu: Gpu, length: int, fullest: int, *, kv_is_fixed: bool
+    spent: StartupBudget,
+    layout: KvLayout,
+    spec: ModelSpec,
+    args: EngineArgs,
+    gpu: Gpu,
+    length: int,
+    fullest: int,
 ) -> Budget:
     stage = spent.stages[fullest]
     available = stage.kv_cache_available
@@ -140,7 +145,7 @@ def _budget(
         estimator="startup",
         memory_bytes=gpu.memory_bytes,
         requested_bytes=spent.requested,
-        weights=replace(weights_term, name="weights"),
+        weights=replace(weights_term, name="weights", because=_dealt_out(weights_term, spec, args)),
         activations=replace(activations, name="activations"),
         cuda_graphs=replace(cuda_graphs, name="CUDA graphs"),
         non_torch=total("other memory", "what vLLM holds beside weights", non_torch, *resident),
@@ -153,9 +158,19 @@ def _budget(
         block_size=layout.block_size,
         free_bytes=spent.free_memory.free if spent.free_memory is not None else None,
         slack_bytes=spent.slack if spent.era.free_memory_checked else None,
-        kv_is_fixed=kv_is_fixed,
-        notes=(spent.batch.tokens_why, spent.batch.seqs_why),
+        kv_is_fixed=args.kv_cache_memory_bytes is not None,
+        notes=(
+            f"max_num_batched_tokens {spent.batch.max_num_batched_tokens:,}: {spent.batch.tokens_why}",
+            f"max_num_seqs {spent.batch.max_num_seqs:,}: {spent.batch.seqs_why}",
+        ),
     )
+
+
+def _dealt_out(term: Term, spec: ModelSpec, args: EngineArgs) -> str:
+    """How the weights come to one GPU, in words; the term itself says which layers."""
+    gpus = args.tensor_parallel_size * args.pipeline_parallel_size
+    shared = f", dealt out to {gpus} GPUs" if gpus > 1 else ""
+    return f"{spec.parameters / 1e9:.2f} B parameters{shared}; {term.because}"
 
 
 def _rough(deployment: Deployment, spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Estimate | Unavailable:

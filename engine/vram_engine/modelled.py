@@ -10,6 +10,7 @@ from vram_engine.facts.flags import flag, sizing_flags
 from vram_engine.facts.versions import NEWEST, Version, parse_version
 from vram_engine.model.caches import ChunkedLocal, Mamba, SlidingWindow
 from vram_engine.model.spec import ModelSpec
+from vram_engine.sizing.lora import unfollowed_adapters, unfollowed_targets
 from vram_engine.sizing.towers import unfollowed_limits
 
 # Flags that sizing reads, by the field of EngineArgs that holds them.
@@ -38,12 +39,20 @@ MODELLED: Mapping[str, str] = {
     "limit-mm-per-prompt": "limit_mm_per_prompt",
     "mm-encoder-tp-mode": "mm_encoder_tp_mode",
     "performance-mode": "performance_mode",
+    "enable-lora": "enable_lora",
+    "max-loras": "max_loras",
+    "max-lora-rank": "max_lora_rank",
+    "fully-sharded-loras": "fully_sharded_loras",
+    "lora-dtype": "lora_dtype",
+    "lora-target-modules": "lora_target_modules",
     "mamba-cache-mode": "mamba_cache_mode",
 }
 
 # How far a setting is followed: a reason where the value, the release or the model is beyond it.
 _LIMITS: Mapping[str, Callable[[Scalar, Version, ModelSpec], str | None]] = {
     "limit-mm-per-prompt": unfollowed_limits,
+    "enable-lora": unfollowed_adapters,
+    "lora-target-modules": unfollowed_targets,
 }
 
 _NAMES_THE_MODEL = frozenset({"model", "model-tag"})
@@ -63,12 +72,7 @@ _IDLE: Mapping[str, Scalar] = {
 
 # Flags that size what another flag switches on.
 _SWITCH_OF: Mapping[str, str] = {
-    "max-loras": "enable-lora",
-    "max-lora-rank": "enable-lora",
     "max-lora-cls-labels": "enable-lora",
-    "lora-dtype": "enable-lora",
-    "lora-target-modules": "enable-lora",
-    "fully-sharded-loras": "enable-lora",
     "specialize-active-lora": "enable-lora",
     "enable-tower-connector-lora": "enable-lora",
     "enable-mixed-moe-lora-format": "enable-lora",

@@ -17,6 +17,7 @@ from vram_engine.model.reference import ModelRef
 from vram_engine.modelled import MODELLED
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.lora import target_modules
 from vram_engine.sizing.towers import media_limits
 
 
@@ -168,6 +169,11 @@ def _length(value: Scalar) -> Scalar | None:
     return value if isinstance(value, int) and value > 0 else None
 
 
+def _count_of(value: Scalar) -> Scalar | None:
+    """At least one."""
+    return value if isinstance(value, int) and value > 0 else None
+
+
 def _utilization(value: Scalar) -> Scalar | None:
     """Outside (0, 1] vLLM refuses, and a rule says so."""
     return value if isinstance(value, int | float) and 0 < value <= 1 else None
@@ -175,6 +181,9 @@ def _utilization(value: Scalar) -> Scalar | None:
 
 _READ: Mapping[str, Callable[[Scalar], object]] = {
     "limit-mm-per-prompt": media_limits,
+    "max-loras": _count_of,
+    "max-lora-rank": _count_of,
+    "lora-target-modules": target_modules,
     "max-model-len": _length,
     "gpu-memory-utilization": _utilization,
 }

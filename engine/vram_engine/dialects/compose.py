@@ -18,6 +18,7 @@ from vram_engine.dialects.container import (
     deployment,
     engine_of,
     item_words,
+    running_together,
     scalar_chars,
     version_setting,
     with_remarks,
@@ -66,14 +67,14 @@ def _read_service(text: str, number: int, service: Service) -> Iterator[Started]
             deployment("runpod", "", number, service.span, worker, gpus.given), gpus.devices, service.profiles
         )
         return
-    for launch in container_launches(container):
+    for launch, together in running_together(container_launches(container)):
         gpus = gpus_of_service(text, service, launch.variables)
         facts = (_shared_memory(service), version_setting(container.image, container.image_span))
         given = gpus.given + Given(tuple(fact for fact in facts if fact is not None), _shm_site(number, service))
         engine = engine_of(text, launch, container.image, facts[1])
         made = deployment("compose", "", number, service.span, engine, given)
         made = with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
-        yield Started(made, gpus.devices, service.profiles)
+        yield Started(made, gpus.devices if together else None, service.profiles)
 
 
 def _container(text: str, service: Service) -> Container | None:

@@ -64,6 +64,14 @@ def container_launches(container: Container) -> tuple[Launch, ...]:
     return () if launch is None else (launch,)
 
 
+def running_together(found: Sequence[Launch]) -> Iterator[tuple[Launch, bool]]:
+    """Each launch, and whether it is sure to run beside those before it: behind one that the script waits for, not."""
+    together = True
+    for launch in found:
+        yield launch, together
+        together = together and launch.background
+
+
 def engine_of(text: str, launch: Launch, image: Image | None, version: Setting | None) -> EngineSettings:
     """The settings of a launch, read as the release reads them that ``version`` names."""
     said = version.value.value if version is not None and isinstance(version.value, Known) else ""

@@ -13,6 +13,7 @@ from vram_engine.dialects.container import (
     container_remarks,
     deployment,
     engine_of,
+    running_together,
     with_remarks,
 )
 from vram_engine.dialects.peers import Started, with_peers
@@ -68,7 +69,7 @@ def read_pod(text: str, number: int, dialect: str, kind: str, pod: Pod, more: Gi
             deployment("runpod", "", number, anchor(pod), worker, hardware(pod, container)), None, frozenset()
         )
         return
-    for launch in container_launches(container):
+    for launch, together in running_together(container_launches(container)):
         given = hardware(pod, container) + (more or Given())
         version = next((each for each in given.settings if each.name == "vllm-version"), None)
         engine = engine_of(text, launch, container.image, version)
@@ -77,7 +78,8 @@ def read_pod(text: str, number: int, dialect: str, kind: str, pod: Pod, more: Gi
         made = deployment(dialect, "", number, anchor(pod), engine, given)
         made = with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
         # What is in one container sees the same devices, unless each is shown others.
-        yield Started(made, visible_devices(launch.variables) or Devices(None, None), frozenset())
+        devices = visible_devices(launch.variables) or Devices(None, None)
+        yield Started(made, devices if together else None, frozenset())
 
 
 def anchor(pod: Pod) -> Span | None:

@@ -81,7 +81,8 @@ _MODEL_NAME = re.compile(r"/?[\w.@-]+(?:/[\w.@-]+)+/?|/[\w.@-]+", re.ASCII)
 
 # What every document has that launches vLLM: its name, one of its options, or the name of a controller that does.
 _MENTIONS_IT = re.compile(
-    r"vllm|max[-_]model[-_]len|gpu[-_]memory[-_]utili[sz]ation|max[-_]num[-_]|kaito\.sh/|serving\.kserve\.io/",
+    r"vllm|max[-_]model[-_]len|gpu[-_]memory[-_]utili[sz]ation|max[-_]num[-_]"
+    r"|kaito\.sh/|serving\.kserve\.io/|llm_configs",
     re.IGNORECASE,
 )
 
@@ -95,8 +96,8 @@ def may_launch(text: str, span: Span) -> bool:
 class Launch:
     """One start of vLLM: the words of its program, then its arguments, and the environment it starts in.
 
-    ``scripted`` says that a shell script starts it, which may do more than that. ``container`` are the words of a
-    ``docker run`` that it is started by, image included.
+    ``scripted`` says that a shell script starts it, which may do more than that, and ``background`` that the script
+    goes on beside it. ``container`` are the words of a ``docker run`` that it is started by, image included.
     """
 
     program: Program
@@ -104,6 +105,7 @@ class Launch:
     words: tuple[Word, ...]
     variables: Variables
     scripted: bool = False
+    background: bool = False
     container: tuple[Word, ...] = ()
     image: Image | None = None
 
@@ -124,7 +126,7 @@ def script_launches(script: Word, variables: Variables, depth: int = 1) -> Itera
     """The launches in a shell script."""
     for command in script_commands(script, variables):
         for launch in launches(command.words, command.variables, depth):
-            yield replace(launch, scripted=True)
+            yield replace(launch, scripted=True, background=launch.background or command.background)
 
 
 def script_commands(script: Word, variables: Variables) -> Iterator[Command]:

@@ -126,16 +126,18 @@ def _given(accelerators: tuple[Chars, ...]) -> Given:
     number = _count(accelerators[0])
     site: TextSite | None = text_site(number) if number is not None else None
     gpus = Setting("gpus", Known(int(match[2] or 1)), "file", "accelerators", span=number.span if number else span)
-    gpu = Setting("gpu", Known(_id_of(match[1])), "file", "accelerators", span=span)
+    gpu = Setting("gpu", Known(_named(match[1])), "file", "accelerators", span=span)
     return Given((gpu, gpus), {"gpus": None if site is None else JointSite((site,))})
 
 
-def _id_of(name: str) -> str:
-    """A GPU by SkyPilot's own name for it, where that tells more than the name does: its A100 is the one with 40 GB."""
+def _named(name: str) -> str:
+    """A GPU by SkyPilot's own name, with the size that it has there: its A100 is the one with 40 GB."""
     if isinstance(find_gpu(name), GpuMatch):
         return name
-    ids = [gpu.id for gpu in all_gpus() if name.casefold() in map(str.casefold, gpu_names(gpu.id).skypilot)]
-    return ids[0] if len(ids) == 1 else name
+    meant = [gpu for gpu in all_gpus() if name.casefold() in map(str.casefold, gpu_names(gpu.id).skypilot)]
+    sizes = {gpu.memory_gb for gpu in meant}
+    sized = f"{name} {next(iter(sizes))}GB" if len(sizes) == 1 else name
+    return sized if isinstance(find_gpu(sized), GpuMatch) else name
 
 
 SKYPILOT = Dialect("skypilot", _claims, _suits, _read)

@@ -49,7 +49,7 @@ def delta_net(config: Config, hidden: int, *, interleaved: bool) -> tuple[Module
         Linear(f"{prefix}in_proj_qkvz", "mamba", wide, hidden),
         Linear(f"{prefix}in_proj_ba", "mamba", narrow, hidden),
         row(f"{prefix}out_proj", "mamba", hidden, shape.value_heads * shape.value_width),
-        Parameter(f"{prefix}conv1d", "mamba", (keys, keys, values), shape.kernel, True),
+        Parameter(f"{prefix}conv1d", "mamba", (keys, keys, values), shape.kernel, True, inputs=shape.kernel),
         Parameter(f"{prefix}dt_bias", "mamba", (Part("", shape.value_heads),), 1, True),
         Parameter(f"{prefix}A_log", "mamba", (Part("", shape.value_heads),), 1, True, "float32"),
         plain(f"{prefix}norm", "mamba", shape.value_width),
@@ -71,7 +71,7 @@ def olmo_delta_net(config: Config, hidden: int) -> tuple[Module, ...]:
         Linear(f"{prefix}b_proj", "mamba", heads, hidden),
         Linear(f"{prefix}a_proj", "mamba", heads, hidden),
         row(f"{prefix}o_proj", "mamba", hidden, shape.value_heads * shape.value_width),
-        Parameter(f"{prefix}conv1d", "mamba", (keys, keys, values), shape.kernel, True),
+        Parameter(f"{prefix}conv1d", "mamba", (keys, keys, values), shape.kernel, True, inputs=shape.kernel),
         Parameter(f"{prefix}dt_bias", "mamba", heads, 2, True),
         plain(f"{prefix}o_norm", "mamba", shape.value_width),
     )

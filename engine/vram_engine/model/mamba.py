@@ -34,7 +34,7 @@ def mamba2(name: str, shape: Mamba2Shape) -> tuple[Module, ...]:
     per_head = (Part("", shape.heads),)
     modules: list[Module] = [
         Linear(f"{name}.in_proj", "mamba", tuple(_unnamed(projected)), shape.hidden, bias=shape.bias, merges=True),
-        Parameter(f"{name}.conv1d", "mamba", convolved, shape.kernel + shape.conv_bias, True),
+        Parameter(f"{name}.conv1d", "mamba", convolved, shape.kernel + shape.conv_bias, True, inputs=shape.kernel),
         row(f"{name}.out_proj", "mamba", shape.hidden, shape.inner, bias=shape.bias),
         Parameter(f"{name}.A", "mamba", per_head, 1, True, "float32"),
         Parameter(f"{name}.D", "mamba", per_head, 2, True),
@@ -75,7 +75,7 @@ def mamba1(name: str, shape: Mamba1Shape) -> tuple[Module, ...]:
             bias=shape.bias,
             quantized=False,
         ),
-        Parameter(f"{name}.conv1d", "mamba", inner, shape.kernel + shape.conv_bias, True),
+        Parameter(f"{name}.conv1d", "mamba", inner, shape.kernel + shape.conv_bias, True, inputs=shape.kernel),
         row(f"{name}.x_proj", "mamba", shape.rank + 2 * shape.state, shape.inner, quantized=False),
         Linear(f"{name}.dt_proj", "mamba", inner, shape.rank, bias=True, quantized=False),
         Parameter(f"{name}.A", "mamba", inner, shape.state, True, "float32"),
@@ -91,7 +91,7 @@ def short_convolution(name: str, hidden: int, kernel: int, *, bias: bool) -> tup
     """LFM2's gated short convolution (short_conv.py)."""
     gates = (Part("", hidden), Part("", hidden), Part("", hidden))
     return (
-        Parameter(f"{name}.conv", "mamba", (Part("", hidden),), kernel + bias, True),
+        Parameter(f"{name}.conv", "mamba", (Part("", hidden),), kernel + bias, True, inputs=kernel),
         Linear(f"{name}.in_proj", "mamba", gates, hidden, bias=bias),
         row(f"{name}.out_proj", "mamba", hidden, hidden, bias=bias),
     )

@@ -84,7 +84,10 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A plain tensor ``[rows, cols]`` that quantization never touches; ``split`` divides its rows over ranks."""
+    """A plain tensor ``[rows, cols]`` that quantization never touches; ``split`` divides its rows over ranks.
+
+    A convolution that is a linear layer to vLLM has ``inputs`` columns, its bias apart.
+    """
 
     name: str
     kind: Kind
@@ -93,6 +96,7 @@ class Parameter:
     split: bool = False
     dtype: str | None = None
     replicas: int = 1
+    inputs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

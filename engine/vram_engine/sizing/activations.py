@@ -18,6 +18,7 @@ from vram_engine.sizing.encoder import encoder_peak, kept_embeddings, sees_image
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
 from vram_engine.sizing.forward import VALUE, compiled, forward_peak, shared_workspace
+from vram_engine.sizing.lora import working_bytes
 from vram_engine.sizing.parallelism import padded_vocab
 from vram_engine.sizing.sampler import sampler_peak
 
@@ -53,9 +54,12 @@ def activations(
 
 
 def _standing(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:
-    """What stands beside every moment of the language model: shared workspaces and embeddings of profiled images."""
+    """What stands beside every moment of the language model.
+
+    Shared workspaces, embeddings of profiled images, and what adapters work on.
+    """
     shared = shared_workspace(spec, args, batch, era, gpu)
-    kept = kept_embeddings(spec, args, batch, era)
+    kept = kept_embeddings(spec, args, batch, era) + working_bytes(spec, args, batch.max_num_batched_tokens)
     return replace(shared, bytes=shared.bytes + kept, spread=(shared.low, shared.high + kept))
 
 
@@ -79,7 +83,7 @@ def compile_peak(spec: ModelSpec, args: EngineArgs, batch: Batch) -> Term:
     """
     rows = padded_vocab(spec.vocab_size) // args.tensor_parallel_size
     amount = (rows + batch.max_num_batched_tokens) * spec.hidden_size * VALUE
-    because = f"first compilation times kernels on a copy of {rows:,} × {spec.hidden_size:,} embeddings"
+    because = f"torch.compile tries kernels on a copy of the {rows:,} × {spec.hidden_size:,} embedding table"
     return Term("first compilation", amount, because, "modelled", spread=(0, amount + 96 * MIB))
 
 

@@ -18,6 +18,7 @@ from vram_engine.sizing.budget import Term, total
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
 from vram_engine.sizing.forward import forward_peak
+from vram_engine.sizing.lora import has_adapters
 from vram_engine.sizing.non_torch import meshed
 
 CEILING = 512
@@ -93,7 +94,8 @@ def graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) 
 
 def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[Term, Term]:
     sizes = capture_sizes(args, batch, era, gpu)
-    count = len(sizes) + len(full_graph_sizes(args, batch, era, gpu))
+    cases = 2 if has_adapters(spec, args) else 1
+    count = cases * (len(sizes) + len(full_graph_sizes(args, batch, era, gpu)))
     layers = -(-spec.num_layers // args.pipeline_parallel_size)
     rows = [constant(name) for name in _layer_costs(spec, args, era, gpu)]
     low, each, high = sum(row.low for row in rows), sum(row.value for row in rows), sum(row.high for row in rows)

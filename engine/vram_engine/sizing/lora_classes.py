@@ -14,12 +14,15 @@ from types import MappingProxyType
 class LoraClass:
     """What a model class wraps beside linears: its input table, its output head.
 
-    ``fused_experts``: gate and up projection of an expert have one adapter together.
+    ``fused_experts``: gate and up projection of an expert have one adapter together. ``router``: the experts' router
+    has one. ``halved`` are matrices with two adapters although the checkpoint fuses them.
     """
 
     table: bool = False
     head: bool = False
     fused_experts: bool = False
+    router: bool = True
+    halved: frozenset[str] = frozenset()
 
 
 LINEARS = LoraClass()
@@ -60,7 +63,6 @@ _NAMES: Mapping[LoraClass, tuple[str, ...]] = {
         "MiniCPM3ForCausalLM",
         "FalconH1ForCausalLM",
         "GraniteMoeHybridForCausalLM",
-        "NemotronHForCausalLM",
         "JambaForCausalLM",
         "Lfm2ForCausalLM",
         "Lfm2MoeForCausalLM",
@@ -69,7 +71,11 @@ _NAMES: Mapping[LoraClass, tuple[str, ...]] = {
         "Qwen3_5ForConditionalGeneration",
         "Qwen3VLForConditionalGeneration",
         "Llama4ForCausalLM",
+        "Llama4ForConditionalGeneration",
     ),
+    LoraClass(True, True, router=False): ("NemotronHForCausalLM",),
+    LoraClass(halved=frozenset({"gate_up_proj"})): ("Glm4ForCausalLM",),
+    LoraClass(halved=frozenset({"fused_wkv_wgate"})): ("DeepseekV4ForCausalLM",),
     TABLE: (
         "CohereForCausalLM",
         "Cohere2ForCausalLM",
@@ -78,7 +84,6 @@ _NAMES: Mapping[LoraClass, tuple[str, ...]] = {
         "ArceeForCausalLM",
         "CwmForCausalLM",
         "GlmForCausalLM",
-        "GPTNeoXForCausalLM",
         "HunYuanDenseV1ForCausalLM",
         "Jais2ForCausalLM",
         "OlmoForCausalLM",
@@ -87,7 +92,6 @@ _NAMES: Mapping[LoraClass, tuple[str, ...]] = {
         "SmolLM3ForCausalLM",
         "Starcoder2ForCausalLM",
         "VaultGemmaForCausalLM",
-        "GPTBigCodeForCausalLM",
         "FlexOlmoForCausalLM",
         "HunYuanMoEV1ForCausalLM",
     ),
@@ -100,7 +104,6 @@ _NAMES: Mapping[LoraClass, tuple[str, ...]] = {
         "Gemma2ForCausalLM",
         "Gemma2Model",
         "InternLM2ForCausalLM",
-        "Glm4ForCausalLM",
         "MiMoForCausalLM",
         "Qwen2MoeForCausalLM",
         "OlmoeForCausalLM",
@@ -117,14 +120,13 @@ _NAMES: Mapping[LoraClass, tuple[str, ...]] = {
         "DeepseekV32ForCausalLM",
         "GlmMoeDsaForCausalLM",
         "Glm4MoeLiteForCausalLM",
+        "GPTNeoXForCausalLM",
         "OPTForCausalLM",
         "ChatGLMModel",
         "ChatGLMForConditionalGeneration",
         "Qwen3NextForCausalLM",
         "Gemma3ForCausalLM",
         "Gemma4ForCausalLM",
-        "DeepseekV4ForCausalLM",
-        "WhisperForConditionalGeneration",
         "BertModel",
         "RobertaModel",
         "RobertaForMaskedLM",
@@ -146,7 +148,6 @@ _NAMES: Mapping[LoraClass, tuple[str, ...]] = {
     LoraClass(True, True, fused_experts=True): (
         "Qwen3VLMoeForConditionalGeneration",
         "Qwen3_5MoeForConditionalGeneration",
-        "Llama4ForConditionalGeneration",
     ),
 }
 

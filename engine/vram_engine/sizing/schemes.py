@@ -148,9 +148,14 @@ def plan(spec: ModelSpec, args: EngineArgs, gpu_capability: tuple[int, int]) -> 
     if args.vllm_version >= NO_ACT_ORDER and stored is not None and _is_act_ordered(stored):
         return Refusal("GPTQ group activation ordering (desc_act=True) is no longer supported.")
     try:
-        return _plan(spec.modules, spec.renames, stored, requested, gpu_capability)
+        return _plan(spec.modules, spec.renames, stored, requested, gpu_capability, _expert_width(args, gpu_capability))
     except UnsafePatternError as unsafe:
         return Unavailable(str(unsafe))
+
+
+def _expert_width(args: EngineArgs, capability: tuple[int, int]) -> int:
+    """What the width of 16-bit experts is rounded up to: Blackwell's kernels ask for it, those for adapters do not."""
+    return 128 if capability[:1] == BLACKWELL[:1] and not args.enable_lora else 1
 
 
 def _is_act_ordered(stored: CheckpointQuantization) -> bool:
@@ -165,8 +170,9 @@ def _plan(
     stored: CheckpointQuantization | None,
     requested: str | None,
     capability: tuple[int, int],
+    expert_width: int,
 ) -> Plan | Refusal | Unavailable:
-    plain = Unquantized(128 if capability[:1] == BLACKWELL[:1] else 1)
+    plain = Unquantized(expert_width)
     if stored is None:
         return _online(blocks, requested, plain)
     names = names_of(stored, renames)

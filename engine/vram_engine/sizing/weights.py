@@ -5,7 +5,7 @@ Follows what vLLM's model classes allocate (``create_weights``) and keep (``proc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vram_engine.facts.dtypes import BYTES, NEEDS_MORE_RANGE_THAN_FLOAT16, SPELLINGS, automatic
 from vram_engine.model.spec import (
@@ -23,6 +23,7 @@ from vram_engine.model.spec import (
 )
 from vram_engine.sizing.budget import MIB, Term
 from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.lora import Slots, has_adapters, head_bytes, lora_refusal, slot_bytes, slots_of
 from vram_engine.sizing.parallelism import (
     Refusal,
     expert_share,
@@ -38,6 +39,7 @@ from vram_engine.sizing.towers import is_left_out, is_whole
 
 BUFFERS = "buffers"
 AFTER_LOADING = "after loading"
+LORA_SLOTS = "LoRA slots"
 
 
 def weights(
@@ -48,8 +50,9 @@ def weights(
     Parts are the kinds of weights as allocated, the rotary tables (``buffers``), and the difference that repacking
     makes (``after loading``, of either sign).
     """
-    for refusal in parallel_refusals(spec, args):
-        return refusal
+    for refusal in (*parallel_refusals(spec, args), lora_refusal(spec, args)):
+        if refusal is not None:
+            return refusal
     dtype = model_dtype(spec, args, gpu_capability)
     if isinstance(dtype, Refusal):
         return dtype
@@ -84,8 +87,8 @@ def _guessed(spec: ModelSpec, args: EngineArgs, element: int) -> tuple[Term, ...
 
 
 def allocated_bytes(stage: Term) -> int:
-    """Parameter bytes of a stage as vLLM allocates them before loading, without rotary tables."""
-    return sum(part.bytes for part in stage.parts if part.name not in {BUFFERS, AFTER_LOADING})
+    """Parameter bytes of a stage as vLLM allocates them before loading, without rotary tables and adapters."""
+    return sum(part.bytes for part in stage.parts if part.name not in {BUFFERS, AFTER_LOADING, LORA_SLOTS})
 
 
 def model_dtype(spec: ModelSpec, args: EngineArgs, gpu_capability: tuple[int, int]) -> str | Refusal:
@@ -114,6 +117,7 @@ class Share:
     chosen: Plan
     whole_shared_experts: bool = False
     whole_tower: bool = False
+    slots: Slots | None = None
 
     def ranks(self, module: Module) -> int:
         """The ranks over which the module is divided."""
@@ -133,7 +137,8 @@ class Share:
 
 def share_of(spec: ModelSpec, args: EngineArgs, dtype: str, chosen: Plan) -> Share:
     """How ranks share the modules of ``chosen``."""
-    return Share(spec, args, dtype, chosen, shared_experts_are_whole(spec, args), is_whole(spec, args))
+    slots = slots_of(args, dtype) if has_adapters(spec, args) else None
+    return Share(spec, args, dtype, chosen, shared_experts_are_whole(spec, args), is_whole(spec, args), slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +185,33 @@ def _stage(stage: _Stage, share: Share) -> Term | Refusal:
         if isinstance(stored, Refusal):
             return stored
         kinds[module_kind(module)] = kinds.get(module_kind(module), NOTHING) + stored.times(copies)
-    return _term(stage, kinds, sum(rows * dims * size for _, rows, dims, size in tables), share)
+    term = _term(stage, kinds, sum(rows * dims * size for _, rows, dims, size in tables), share)
+    return term if share.slots is None else _with_adapters(term, stage, share, share.slots)
+
+
+def _with_adapters(term: Term, stage: _Stage, share: Share, slots: Slots) -> Term | Refusal:
+    """The stage with the places for adapters on its layers, those of towers aside."""
+    amount = 0
+    for placed in share.chosen.modules:
+        copies = stage.copies(placed.block)
+        if copies == 0 or (share.spec.tower and module_kind(placed.module) == "tower"):
+            continue
+        each = slot_bytes(placed, share.spec, share.args, slots, share.ranks(placed.module))
+        if isinstance(each, Refusal):
+            return each
+        amount += each * copies
+    head = head_bytes(share.spec, slots) if _has_head(stage, share.chosen) else 0
+    if isinstance(head, Refusal):
+        return head
+    because = f"{slots.count} adapters of rank {slots.rank} on every layer that may have one"
+    part = Term(LORA_SLOTS, amount + head, because, share.chosen.basis)
+    return replace(term, bytes=term.bytes + part.bytes, parts=(*term.parts, part))
+
+
+def _has_head(stage: _Stage, chosen: Plan) -> bool:
+    """Whether the stage has the output head, of its own or tied to the input table."""
+    heads = [each.block for each in chosen.modules if isinstance(each.module, Embedding) and each.module.head]
+    return any(stage.copies(block) for block in heads) if heads else stage.is_last
 
 
 def _term(stage: _Stage, kinds: dict[str, Stored], buffers: int, share: Share) -> Term:
@@ -193,7 +224,7 @@ def _term(stage: _Stage, kinds: dict[str, Stored], buffers: int, share: Share) -
     if change:
         parts.append(Term(AFTER_LOADING, change, f"repacking after loading changes {change / MIB:+.1f} MiB"))
     first, end = stage.layers
-    because = f"layers {first} to {end - 1} on each of {args.tensor_parallel_size} tensor-parallel ranks"
+    because = f"layers {first} to {end - 1}"
     return Term(f"weights of stage {stage.number}", sum(part.bytes for part in parts), because, basis, tuple(parts))
 
 

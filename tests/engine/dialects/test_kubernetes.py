@@ -283,3 +283,10 @@ def test_engines_of_one_container_share_its_gpus(first, second, peers, deploymen
         ("p/c/1", ["p/c/2"] if peers else []),
         ("p/c/2", ["p/c/1"] if peers else []),
     ]
+
+
+def test_alternatives_of_a_script_do_not_share(deployments):
+    """Of two branches only one runs."""
+    script = "if true; then vllm serve a; else vllm serve b; fi"
+    text = pod().replace("    args: [--model, m, --max-model-len, '1024']\n", f'    command: [sh, -c, "{script}"]\n')
+    assert [each.peers for each in deployments(text)] == [(), ()]
