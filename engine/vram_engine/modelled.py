@@ -11,6 +11,7 @@ from vram_engine.facts.versions import NEWEST, Version, parse_version
 from vram_engine.model.caches import ChunkedLocal, Mamba, SlidingWindow
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.lora import unfollowed_adapters, unfollowed_targets
+from vram_engine.sizing.offload import unfollowed_offload
 from vram_engine.sizing.towers import unfollowed_limits
 
 # Flags that sizing reads, by the field of EngineArgs that holds them.
@@ -45,6 +46,7 @@ MODELLED: Mapping[str, str] = {
     "fully-sharded-loras": "fully_sharded_loras",
     "lora-dtype": "lora_dtype",
     "lora-target-modules": "lora_target_modules",
+    "cpu-offload-gb": "cpu_offload_gb",
     "mamba-cache-mode": "mamba_cache_mode",
 }
 
@@ -53,6 +55,7 @@ _LIMITS: Mapping[str, Callable[[Scalar, Version, ModelSpec], str | None]] = {
     "limit-mm-per-prompt": unfollowed_limits,
     "enable-lora": unfollowed_adapters,
     "lora-target-modules": unfollowed_targets,
+    "cpu-offload-gb": unfollowed_offload,
 }
 
 _NAMES_THE_MODEL = frozenset({"model", "model-tag"})
@@ -68,7 +71,11 @@ _IDLE: Mapping[str, Scalar] = {
     "data-parallel-size-local": 1,
     "prefill-context-parallel-size": 1,
     "optimization-level": 2,
+    "offload-backend": "uva",
 }
+
+# Flags that change nothing on the GPU from a release on.
+_IDLE_SINCE: Mapping[str, Version] = {"kv-offloading-size": Version(0, 24, 0)}
 
 # Flags that size what another flag switches on.
 _SWITCH_OF: Mapping[str, str] = {
@@ -109,6 +116,9 @@ _OF_STATES = frozenset(
         "use-replayssm",
     }
 )
+# Keeping KV blocks in CPU memory as well takes none of the GPU's; before the release in ``_IDLE_SINCE`` it made vLLM
+# allocate all kinds of layers alike.
+_OF_SEVERAL_KINDS = frozenset({"kv-offloading-size"})
 # Asynchronous scheduling doubles the tokens in flight, for which only windowed layers reserve blocks.
 _OF_WINDOWS = frozenset({"async-scheduling", "swa-bounded-replay"})
 
@@ -153,9 +163,12 @@ def _as_far_as_followed(
     limit = _LIMITS.get(setting.name)
     if limit is None or spec is None or _acts_on_nothing(setting.name, spec):
         return None
-    version = parse_version(deployment.text("vllm-version") or "") or NEWEST
-    reason = limit(value.value, version, spec)
+    reason = limit(value.value, _version(deployment), spec)
     return None if reason is None else Unmodelled(setting, reason)
+
+
+def _version(deployment: Deployment) -> Version:
+    return min(parse_version(deployment.text("vllm-version") or "") or NEWEST, NEWEST)
 
 
 def _is_idle(name: str, value: Known, deployment: Deployment) -> bool:
@@ -170,6 +183,9 @@ def _is_idle(name: str, value: Known, deployment: Deployment) -> bool:
         and (value.value == row.default or str(value.value) == str(row.default))
     ):
         return True
+    since = _IDLE_SINCE.get(name)
+    if since is not None and _version(deployment) >= since:
+        return True
     switch = _SWITCH_OF.get(name)
     return switch is not None and deployment.value(switch) in (None, False, 0)
 
@@ -182,6 +198,8 @@ def _acts_on_nothing(name: str, spec: ModelSpec) -> bool:
         return spec.experts is None
     if name in _OF_STATES:
         return not any(isinstance(cache, Mamba) for cache in spec.caches)
+    if name in _OF_SEVERAL_KINDS:
+        return len({type(cache) for cache in spec.caches}) <= 1
     if name in _OF_WINDOWS:
         return not any(isinstance(cache, SlidingWindow | ChunkedLocal) for cache in spec.caches)
     return False

@@ -18,6 +18,7 @@ from vram_engine.modelled import MODELLED
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.lora import target_modules
+from vram_engine.sizing.offload import offload_gib
 from vram_engine.sizing.towers import media_limits
 
 
@@ -184,6 +185,7 @@ _READ: Mapping[str, Callable[[Scalar], object]] = {
     "max-loras": _count_of,
     "max-lora-rank": _count_of,
     "lora-target-modules": target_modules,
+    "cpu-offload-gb": offload_gib,
     "max-model-len": _length,
     "gpu-memory-utilization": _utilization,
 }

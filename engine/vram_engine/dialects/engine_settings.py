@@ -25,9 +25,9 @@ from vram_engine.facts.versions import NEWEST, Version
 from vram_engine.text import Span
 
 _BOOLEAN_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-# vllm/engine/arg_utils.py before 0.9: these took true and false as a value.
+# vllm/engine/arg_utils.py before 0.8.5: these took true and false as a value.
 _ONCE_TOOK_A_VALUE = frozenset({"enable-chunked-prefill", "multi-step-stream-outputs"})
-_SWITCHES_SINCE = Version(0, 9, 0)
+_SWITCHES_SINCE = Version(0, 8, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class _Reader:
         self._last_switch = argument
 
     def _switch_with_value(self, argument: Argument, value: Word, stretched: Span) -> None:
-        """A switch that is given a value, which vLLM refuses, and took for two of them before 0.9."""
+        """A switch that is given a value, which vLLM refuses, and took for two of them before 0.8.5."""
         found = cast(Flag, argument.flag)
         meant = _BOOLEAN_WORDS.get(value.text.lower())
         once = found.name in _ONCE_TOOK_A_VALUE

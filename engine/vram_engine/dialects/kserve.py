@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vram_engine.deployment import Deployment, Known, Setting
-from vram_engine.dialects.accelerators import gpus_of_resources, with_nodes
+from vram_engine.dialects.accelerators import with_nodes
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.container import (
     Container,
     container_launches,
     deployment,
     engine_of,
-    item_words,
     version_setting,
 )
 from vram_engine.dialects.engine_settings import Edition, EngineSettings, read_engine
+from vram_engine.dialects.inference_services import GROUP, RUNTIMES, runtime_of, service
 from vram_engine.dialects.keyed import NONE, Spelling, one, read_keyed, together
 from vram_engine.dialects.kubernetes import read_pods
 from vram_engine.dialects.model_uris import model_settings
@@ -27,9 +27,7 @@ from vram_engine.dialects.variables import with_template_holes
 from vram_engine.dialects.words import ScalarPart
 from vram_engine.syntax.nodes import Document, Mapping, Node, Scalar, Tree, resolve
 
-_GROUP = "serving.kserve.io/"
 _LLM = frozenset({"LLMInferenceService", "LLMInferenceServiceConfig"})
-_RUNTIMES = frozenset({"ServingRuntime", "ClusterServingRuntime"})
 _PARALLELISM = Spelling(
     "",
     {
@@ -48,57 +46,20 @@ def _claims(tree: Tree, number: int) -> bool:
 
 
 def _suits(document: Document) -> bool:
-    return kind_of(document)[0].startswith(_GROUP)
+    return kind_of(document)[0].startswith(GROUP)
 
 
 def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
     _, kind = kind_of(tree.documents[number])
     if kind in _LLM:
         return tuple(_llm(tree, number))
-    if kind in _RUNTIMES:
+    if kind in RUNTIMES:
         named = text_of(at(tree.documents[number].root, "metadata", "name"))
-        if any(_runtime_of(document) == named for document in tree.documents):
+        if any(runtime_of(document) == named for document in tree.documents):
             return ()
     if kind == "InferenceService":
-        return _service(tree, number)
+        return service(tree, number)
     return read_pods(tree, number, "kserve", pods(tree.documents[number].root))
-
-
-def _runtime_of(document: Document) -> str:
-    """The runtime that an ``InferenceService`` names."""
-    version, kind = kind_of(document)
-    if kind != "InferenceService" or not version.startswith(_GROUP):
-        return ""
-    return text_of(at(document.root, "spec", "predictor", "model", "runtime"))
-
-
-def _service(tree: Tree, number: int) -> tuple[Deployment, ...]:
-    """An ``InferenceService`` on a runtime of the same file: the runtime's container, with this model and resources."""
-    root = tree.documents[number].root
-    model = at(root, "spec", "predictor", "model")
-    runtime = _runtime_of(tree.documents[number])
-    for other, document in enumerate(tree.documents):
-        if kind_of(document)[1] in _RUNTIMES and text_of(at(document.root, "metadata", "name")) == runtime:
-            served = read_pods(tree, other, "kserve", pods(document.root))
-            return tuple(_served(tree.text, number, root, model, each) for each in served)
-    return read_pods(tree, number, "kserve", pods(root))
-
-
-def _served(text: str, number: int, root: Node | None, model: Node | None, found: Deployment) -> Deployment:
-    words = item_words(text, at(model, "args")) or ()
-    own = together(model_settings(text, at(model, "storageUri")), read_engine(text, words, (), Edition()))
-    gpus = gpus_of_resources(at(model, "resources"))
-    settings = {**found.settings, **own.settings, **{each.name: (each,) for each in gpus.settings}}
-    name = at(root, "metadata", "name")
-    return replace(
-        found,
-        name=text_of(name),
-        document=number,
-        settings=settings,
-        sites={**found.sites, **own.sites, **gpus.sites},
-        remarks=(*found.remarks, *own.remarks),
-        anchor=span_of(name),
-    )
 
 
 def _llm(tree: Tree, number: int) -> Iterator[Deployment]:

@@ -2,7 +2,7 @@
 
 What it checks
     Options that are either there or not (``--enforce-eager``), written with ``=true`` or a word behind them. Two of
-    them took a value before vLLM 0.9; they are left alone where the image is that old.
+    them took a value before vLLM 0.8.5; they are left alone where the image is that old.
 
 Why
     vLLM stops with "ignored explicit argument" or "unrecognized arguments". Off is written ``--no-`` and the option.

@@ -47,4 +47,5 @@ class EngineArgs:
     fully_sharded_loras: bool = False
     lora_dtype: str = "auto"
     lora_target_modules: tuple[str, ...] | None = None
+    cpu_offload_gb: float = 0
     mamba_cache_mode: str | None = None

@@ -24,6 +24,7 @@ from vram_engine.model.spec import (
 from vram_engine.sizing.budget import MIB, Term
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.lora import Slots, has_adapters, head_bytes, lora_refusal, slot_bytes, slots_of
+from vram_engine.sizing.offload import CPU_OFFLOAD, moved
 from vram_engine.sizing.parallelism import (
     Refusal,
     expert_share,
@@ -66,7 +67,7 @@ def weights(
     terms = []
     for number, layers in enumerate(stages):
         term = _stage(_Stage(number, len(stages), layers), share)
-        if isinstance(term, Refusal):
+        if isinstance(term, Refusal | Unavailable):
             return term
         terms.append(term)
     return tuple(terms)
@@ -88,7 +89,7 @@ def _guessed(spec: ModelSpec, args: EngineArgs, element: int) -> tuple[Term, ...
 
 def allocated_bytes(stage: Term) -> int:
     """Parameter bytes of a stage as vLLM allocates them before loading, without rotary tables and adapters."""
-    return sum(part.bytes for part in stage.parts if part.name not in {BUFFERS, AFTER_LOADING, LORA_SLOTS})
+    return sum(part.bytes for part in stage.parts if part.name not in {BUFFERS, AFTER_LOADING, LORA_SLOTS, CPU_OFFLOAD})
 
 
 def model_dtype(spec: ModelSpec, args: EngineArgs, gpu_capability: tuple[int, int]) -> str | Refusal:
@@ -170,9 +171,10 @@ class _Stage:
         return (len(block.layers) or 1) * here[block.place]
 
 
-def _stage(stage: _Stage, share: Share) -> Term | Refusal:
+def _stage(stage: _Stage, share: Share) -> Term | Refusal | Unavailable:
     kinds: dict[str, Stored] = {}
     tables: set[tuple[str, int, int, int]] = set()
+    movable = largest = 0
     for placed in share.chosen.modules:
         module = placed.module
         copies = stage.copies(placed.block)
@@ -185,7 +187,14 @@ def _stage(stage: _Stage, share: Share) -> Term | Refusal:
         if isinstance(stored, Refusal):
             return stored
         kinds[module_kind(module)] = kinds.get(module_kind(module), NOTHING) + stored.times(copies)
+        if placed.block.place == "layers":
+            movable, largest = movable + stored.allocated * copies, max(largest, stored.allocated)
     term = _term(stage, kinds, sum(rows * dims * size for _, rows, dims, size in tables), share)
+    if share.args.cpu_offload_gb:
+        offloaded = moved(term, share.args, movable, largest)
+        if isinstance(offloaded, Unavailable):
+            return offloaded
+        term = offloaded
     return term if share.slots is None else _with_adapters(term, stage, share, share.slots)
 
 

@@ -207,7 +207,8 @@ def _options(analysis: Analysis, cursor: AtOption) -> Iterator[Completion]:
     if plan is None:
         return
     typed = analysis.tree.text[cursor.word.start : cursor.word.end]
-    given = {f"--{setting.name}" for setting in written_settings(plan) if setting.spelling.startswith("--")} - {typed}
+    # Only whole names count: vLLM reads the beginning of one, which is what somebody is typing, as the option itself.
+    given = {setting.spelling.partition("=")[0].replace("_", "-") for setting in written_settings(plan)} - {typed}
     for flag in _flags_for(plan):
         option = f"--{flag.name}"
         if option not in given:

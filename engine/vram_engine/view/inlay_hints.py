@@ -52,9 +52,10 @@ def _of_plan(analysis: Analysis, plan: Plan) -> Iterator[Hint]:
         span = value_span(analysis, setting)
         if span is None:
             continue
-        yield from _cost(setting, span, plan.estimate.budget, plan.feasibility)
+        behind = _behind_quote(analysis.tree.text, span.end)
+        yield from _cost(setting, behind, plan.estimate.budget, plan.feasibility)
         if setting.origin == "file" and flag(setting.name) is not None:
-            last = span.end if last is None else max(last, span.end)
+            last = behind if last is None else max(last, behind)
     if last is not None:
         for default in _defaults(plan, plan.estimate):
             yield Hint(
@@ -62,11 +63,11 @@ def _of_plan(analysis: Analysis, plan: Plan) -> Iterator[Hint]:
             )
 
 
-def _cost(setting: Setting, span: Span, budget: Budget, judged: Feasibility) -> Iterator[Hint]:
+def _cost(setting: Setting, behind: int, budget: Budget, judged: Feasibility) -> Iterator[Hint]:
     cost = _COSTS.get(setting.name)
     said = cost(budget, judged) if cost is not None else None
     if said is not None:
-        yield Hint(span.end, *said)
+        yield Hint(behind, *said)
 
 
 def _weights(budget: Budget, _: Feasibility) -> tuple[str, str] | None:

@@ -98,8 +98,8 @@ def test_what_vllm_refuses_is_shown_where_it_is_written(items, expected, deploym
         ("latest", "--swap-space=4", []),
         ("v0.8.5", "--max-cudagraph-capture-size=4", ["unknown-key"]),
         ("latest", "--max-cudagraph-capture-size=4", []),
-        ("v0.8.5", "--enable-chunked-prefill=false", []),
-        ("v0.9.2", "--enable-chunked-prefill=false", ["boolean-with-value"]),
+        ("v0.8.4", "--enable-chunked-prefill=false", []),
+        ("v0.8.5", "--enable-chunked-prefill=false", ["boolean-with-value"]),
     ],
 )
 def test_options_are_those_of_the_pinned_release(tag, item, expected, deployments):

@@ -89,3 +89,12 @@ def test_steps_in_flight(version: str, stages: int, steps: int) -> None:
     parts = Version(*(int(part) for part in version.split(".")))
     args = EngineArgs(vllm_version=parts, pipeline_parallel_size=stages)
     assert batch(args, card("l4"), 4096, replace(LLAMA)).max_concurrent_batches == steps
+
+
+def test_throughput_doubles_what_is_not_given() -> None:
+    """The performance mode "throughput" doubles both defaults, and leaves what the user set."""
+    args = EngineArgs(performance_mode="throughput")
+    limits = batch(args, card("h100-sxm-80"), 131072, LLAMA)
+    assert (limits.max_num_batched_tokens, limits.max_num_seqs) == (16384, 2048)
+    limits = batch(replace(args, max_num_seqs=8), card("h100-sxm-80"), 131072, LLAMA)
+    assert (limits.max_num_batched_tokens, limits.max_num_seqs) == (16384, 8)

@@ -66,3 +66,10 @@ def test_estimate_is_charged_since_0_20(version: Version, charged: bool) -> None
     term = graph_estimate(model, args, batch(args, gpu, 40960, model), era(model, args, gpu.capability), gpu)
     assert (term.bytes > 0) == charged
     assert term.high < 2.5 * GIB
+
+
+def test_interactivity_captures_every_small_size() -> None:
+    """The performance mode "interactivity" captures each size up to 32 beside the usual ones."""
+    found = sizes("l40s", EngineArgs(performance_mode="interactivity", max_num_seqs=256))
+    assert found[:34] == (*range(1, 33), 40, 48)
+    assert found[32:] == sizes("l40s", EngineArgs(max_num_seqs=256))[7:]
