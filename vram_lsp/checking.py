@@ -75,9 +75,16 @@ def analysed_file(path: Path, settings: tuple[Setting, ...], sources: tuple[Mode
         severities=config.severities if config is not None else {},
         measured=config.measured if config is not None else (),
     )
-    folders = (path.resolve().parent, Path.cwd())
-    analysis, context = _until_nothing_is_wanted(text, context, partial(_looked_up, sources, folders))
+    looked_up = partial(_looked_up, sources, (path.resolve().parent, Path.cwd()))
+    analysis, context = _until_nothing_is_wanted(text, context, looked_up)
     return Checked(path, analysis, context, config.problems if config is not None else ())
+
+
+def analysed_again(text: str, checked: Checked, sources: tuple[ModelSource, ...]) -> Checked:
+    """The same file with another text, everything known about it kept."""
+    folders = (checked.path.resolve().parent, Path.cwd()) if checked.path is not None else (Path.cwd(),)
+    analysis, context = _until_nothing_is_wanted(text, checked.context, partial(_looked_up, sources, folders))
+    return replace(checked, analysis=analysis, context=context)
 
 
 def _until_nothing_is_wanted(text: str, context: Context, looked_up: _LookUp) -> tuple[Analysis, Context]:

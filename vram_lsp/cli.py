@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vram_lsp import __version__
 
 if TYPE_CHECKING:
+    from vram_lsp.checking import Checked
     from vram_lsp.config import HubMode
     from vram_lsp.server import VramServer
 
@@ -70,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     check = verbs.add_parser("check", help="findings of files and folders", allow_abbrev=False)
     check.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     check.add_argument("--online", action="store_true", help=_ONLINE)
-    check.add_argument("--format", choices=("text", "json"), default="text")
+    check.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
+    check.add_argument("--fix", action="store_true", help="apply the fixes that keep what was meant")
+    check.add_argument("--diff", action="store_true", help="show what --fix would change, and change nothing")
 
     plan = verbs.add_parser(
         "plan",
@@ -136,7 +139,7 @@ def _hub(options: argparse.Namespace) -> HubMode:
 
 def _check(options: argparse.Namespace) -> int:
     from vram_lsp import report
-    from vram_lsp.checking import Checked, analysed_files
+    from vram_lsp.checking import analysed_files
     from vram_lsp.model_sources import model_sources
 
     checked: list[Checked] = []
@@ -149,8 +152,25 @@ def _check(options: argparse.Namespace) -> int:
             checked.append(each)
     if failed and not checked and options.format == "text":
         return FAILED
+    if options.fix or options.diff:
+        checked = _mended(checked, options)
     code = report.show_check(checked, options.format)
     return FAILED if failed else code
+
+
+def _mended(checked: list[Checked], options: argparse.Namespace) -> list[Checked]:
+    """What is left after safe fixes: shown as a diff, or written."""
+    from vram_lsp import mending
+    from vram_lsp.checking import analysed_again
+    from vram_lsp.model_sources import model_sources
+
+    sources = model_sources(_hub(options))
+    after = [mending.mended(each, lambda text, old: analysed_again(text, old, sources)) for each in checked]
+    if options.diff:
+        sys.stdout.write(mending.diff(checked, after))
+        return checked
+    mending.write(checked, after)
+    return after
 
 
 def _plan(options: argparse.Namespace) -> int:

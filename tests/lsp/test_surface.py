@@ -114,7 +114,7 @@ async def test_every_feature_answers_at_exact_places(client: LanguageClient, enc
 
     items = await client.text_document_completion_async(types.CompletionParams(DOCUMENT, misspelt.end))
     (item,) = (each for each in items if each.label == "concurrency")
-    assert item.text_edit.range == misspelt
+    assert item.text_edit == types.TextEdit(misspelt, "concurrency")
     documented = await client.completion_item_resolve_async(item)
     assert documented.documentation.value == "requests served at once"
 
@@ -144,7 +144,8 @@ async def test_every_feature_answers_at_exact_places(client: LanguageClient, enc
     assert action.edit is None
     (change,) = (await client.code_action_resolve_async(action)).edit.document_changes
     assert change.text_document.version == 1
-    assert change.edits == [types.TextEdit(misspelt, "concurrency")]
+    (edit,) = change.edits
+    assert edit == types.TextEdit(misspelt, "concurrency")
 
     document = await client.workspace_execute_command_async(types.ExecuteCommandParams("vramLsp.plan", [URI]))
     found = json.loads(json.dumps(document, default=vars))["deployments"][0]
@@ -198,13 +199,13 @@ async def test_a_client_that_can_nothing_gets_everything(client: LanguageClient)
     assert (client.told, client.diagnostic_refresh_count) == ([], 0)
 
 
-@pytest.mark.parametrize("arguments", [None, [], ["untitled:/never-opened.yaml"], [7], [{"uri": URI}]])
 @pytest.mark.asyncio
-async def test_a_command_without_its_document_is_refused(client: LanguageClient, arguments):
+async def test_a_command_without_its_document_is_refused(client: LanguageClient):
     """With an error that says what is wanted, not with silence."""
     await start(client, rich())
-    with pytest.raises(JsonRpcException, match="URI of an open document"):
-        await client.workspace_execute_command_async(types.ExecuteCommandParams("vramLsp.plan", arguments))
+    for arguments in (None, [], ["untitled:/never-opened.yaml"], [7], [{"uri": URI}]):
+        with pytest.raises(JsonRpcException, match="URI of an open document"):
+            await client.workspace_execute_command_async(types.ExecuteCommandParams("vramLsp.plan", arguments))
 
 
 @pytest.mark.asyncio

@@ -29,6 +29,15 @@ def show_check(checked: Sequence[Checked], form: str) -> int:
     _complain(checked)
     if form == "json":
         print_json(document.check_document(checked))
+    elif form == "sarif":
+        from vram_lsp.report.annotations import sarif
+
+        print_json(sarif(checked))
+    elif form == "github":
+        from vram_lsp.report.annotations import github
+
+        for line in github(checked):
+            print(line)
     else:
         from vram_lsp.report import terminal
 

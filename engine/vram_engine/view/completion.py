@@ -66,8 +66,9 @@ def completions(analysis: Analysis, offset: int) -> tuple[Completion, ...]:
 def _directive_keys(_: Analysis, cursor: AtDirectiveKey) -> Iterator[Completion]:
     for key, setting in KEYS.items():
         if key not in cursor.taken:
-            yield Completion(key, "key", cursor.word, f"{key}=", setting)
-    yield Completion("ignore", "key", cursor.word, "ignore[", "ignore", "silence a rule here")
+            yield Completion(key, "key", cursor.word, key if cursor.has_sign else f"{key}=", setting)
+    ignore = "ignore" if cursor.has_sign else "ignore["
+    yield Completion("ignore", "key", cursor.word, ignore, "ignore", "silence a rule here")
 
 
 def _directive_values(analysis: Analysis, cursor: AtDirectiveValue) -> Iterator[Completion]:

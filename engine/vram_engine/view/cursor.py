@@ -19,10 +19,14 @@ from vram_engine.text import Span
 
 @dataclass(frozen=True, slots=True)
 class AtDirectiveKey:
-    """A key of a ``# vram:`` comment; ``word`` is what stands there, ``taken`` are keys the comment has already."""
+    """A key of a ``# vram:`` comment; ``word`` is what stands there, ``taken`` are keys the comment has already.
+
+    ``has_sign`` says that what parts key and value is there already.
+    """
 
     word: Span
     taken: frozenset[str]
+    has_sign: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ _RULES = re.compile(r"ignore[ \t]*\[(?P<given>[^\]]*)\Z")
 _DIRECTIVE_VALUE = re.compile(r"(?:^|[ \t])(?P<key>[\w-]+)[ \t]*=[ \t]*[\"']?(?P<word>[^\s\"'=]*)\Z")
 _DIRECTIVE_KEY = re.compile(r"(?:^|[ \t])(?P<word>[\w-]*)\Z")
 _GIVEN = re.compile(r"([\w-]+)[ \t]*=")
+_SIGN = re.compile(r"[ \t]*[=\[]")
 _PREFIX = re.compile(r"#[ \t]*vram[ \t]*:[ \t]*")
 _REMARK = re.compile(r"[ \t]#")
 
@@ -146,8 +151,9 @@ def _in_comment(text: str, comment: Comment, offset: int) -> Cursor | None:
     key = _DIRECTIVE_KEY.search(before)
     if key is None:
         return None
-    taken = frozenset(_GIVEN.findall(text[prefix.end() : comment.span.end]))
-    return AtDirectiveKey(_word(text, offset, key["word"]), taken)
+    word = _word(text, offset, key["word"])
+    others = text[prefix.end() : word.start] + text[word.end : comment.span.end]
+    return AtDirectiveKey(word, frozenset(_GIVEN.findall(others)), _SIGN.match(text, word.end) is not None)
 
 
 def _word(text: str, offset: int, before: str) -> Span:

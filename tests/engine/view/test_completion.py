@@ -138,9 +138,10 @@ def test_a_directive_is_completed_in_any_file(labels):
 
 
 def test_a_directive_key_brings_its_sign(completed):
-    """What is written ends where the value begins."""
-    found, text = completed("# vram: gp|\n")
-    assert apply(text, (TextEdit(found[0].span, found[0].text),)) == "# vram: gpu=\n"
+    """What is written ends where the value begins, and a sign that is there is not written twice."""
+    for typed, after in (("gp|", "gpu="), ("gp|=l4", "gpu=l4"), ("|gpu=l4", "gpu=l4")):
+        found, text = completed(f"# vram: {typed}\n")
+        assert apply(text, (TextEdit(found[0].span, found[0].text),)) == f"# vram: {after}\n"
 
 
 OTHERS = {
