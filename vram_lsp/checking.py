@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from vram_engine.analysis import Analysis, Context, analyse, analyse_settings
 from vram_engine.deployment import Setting
@@ -16,6 +18,11 @@ from vram_lsp.cli import UsageError
 from vram_lsp.config import Config, find_project
 from vram_lsp.lookups import Answer, find_model
 from vram_lsp.session import detected_settings
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+Ignored: TypeAlias = "tuple[tuple[Path, GitIgnoreSpec], ...]"
 
 YAML_SUFFIXES = (".yaml", ".yml")
 _LookUp = Callable[[frozenset[ModelRef]], dict[ModelRef, Answer]]
@@ -35,26 +42,67 @@ class Checked:
 def analysed_files(paths: Iterable[Path], sources: tuple[ModelSource, ...]) -> Iterator[Checked | UsageError]:
     """Every YAML file among ``paths`` and below them; a path that cannot be read is an error among the others."""
     for path in paths:
-        for file in yaml_files(path) if path.is_dir() else (path,):
+        for file in yaml_files(path, _above(path)) if path.is_dir() else (path,):
             try:
                 yield file if isinstance(file, UsageError) else analysed_file(file, (), sources)
             except UsageError as error:
                 yield error
 
 
-def yaml_files(folder: Path) -> Iterator[Path | UsageError]:
-    """YAML files below a folder, in order; links to folders are not followed, unreadable folders are errors."""
+def yaml_files(folder: Path, ignored: Ignored = ()) -> Iterator[Path | UsageError]:
+    """YAML files below a folder, in order, as git would list them.
+
+    Links to folders are not followed, what a ``.gitignore`` on the way excludes is left out, unreadable folders are
+    errors.
+    """
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
         yield UsageError(f"{folder} cannot be read: {error.strerror}")
         return
+    ignored = (*ignored, *_gitignore(folder))
     for entry in entries:
-        if entry.is_dir() and not entry.is_symlink():
-            if entry.name not in _SKIPPED_FOLDERS:
-                yield from yaml_files(entry)
+        is_folder = entry.is_dir() and not entry.is_symlink()
+        if entry.name in _SKIPPED_FOLDERS or _is_ignored(entry, ignored, is_folder=is_folder):
+            continue
+        if is_folder:
+            yield from yaml_files(entry, ignored)
         elif entry.suffix.lower() in YAML_SUFFIXES and entry.is_file():
             yield entry
+
+
+def _above(folder: Path) -> Ignored:
+    """What the folders above say, up to the one that is a repository; nothing where none is."""
+    found: list[Path] = []
+    for above in folder.resolve().parents:
+        found.append(above)
+        if (above / ".git").exists():
+            return tuple(each for parent in reversed(found) for each in _gitignore(parent))
+    return ()
+
+
+def _gitignore(folder: Path) -> Ignored:
+    """The patterns of a folder's own ``.gitignore``."""
+    file = folder / ".gitignore"
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    except OSError:
+        return ()
+    if not text.strip():
+        return ()
+    from pathspec import GitIgnoreSpec
+
+    return ((folder, GitIgnoreSpec.from_lines(text.splitlines())),)
+
+
+def _is_ignored(entry: Path, ignored: Ignored, *, is_folder: bool) -> bool:
+    """Whether the nearest ``.gitignore`` that speaks of ``entry`` excludes it."""
+    for folder, spec in reversed(ignored):
+        name = Path(os.path.relpath(entry.absolute(), folder.absolute())).as_posix() + ("/" if is_folder else "")
+        verdict = spec.check_file(name).include
+        if verdict is not None:
+            return verdict
+    return False
 
 
 def analysed_file(path: Path, settings: tuple[Setting, ...], sources: tuple[ModelSource, ...]) -> Checked:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vram_engine.rules import RULES
 from vram_engine.rules.base import Rule
+from vram_lsp import schemas
 from vram_lsp.config import SETTINGS, camel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,6 +54,20 @@ def readme(text: str) -> str:
     return _between(text, "settings", f"| project file | editor | meaning |\n|:--|:--|:--|\n{settings}")
 
 
+def profile_schema(_: str) -> str:
+    """The profile's JSON Schema."""
+    return _json(schemas.profile_schema())
+
+
+def config_schema(_: str) -> str:
+    """The config file's JSON Schema."""
+    return _json(schemas.config_schema())
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
 def _between(text: str, name: str, content: str) -> str:
     start, end = f"<!-- {name}: generated -->", f"<!-- {name}: end -->"
     before, _, rest = text.partition(start)
@@ -62,6 +78,8 @@ def _between(text: str, name: str, content: str) -> str:
 FILES: tuple[tuple[Path, Callable[[str], str]], ...] = (
     (ROOT / "engine/RULES.md", rules_page),
     (ROOT / "README.md", readme),
+    (ROOT / "editors/schemas/vram-profile.schema.json", profile_schema),
+    (ROOT / "editors/schemas/vllm-config.schema.json", config_schema),
 )
 
 

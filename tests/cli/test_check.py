@@ -68,3 +68,15 @@ def test_sarif_is_one_run_with_rules_and_results(file):
     assert {result["ruleId"] for result in only["results"]} == {"unknown-key", "invalid-value"} <= listed
     region = only["results"][0]["locations"][0]["physicalLocation"]["region"]
     assert region == {"startLine": 5, "startColumn": 1, "endLine": 5, "endColumn": 23}
+
+
+def test_what_git_ignores_is_not_checked(tmp_path):
+    """Patterns of every .gitignore on the way count, the nearest last, as for git."""
+    for name in ("a.yaml", "build/b.yaml", "sub/c.yaml", "sub/keep/d.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(FIXABLE)
+    (tmp_path / ".gitignore").write_text("build/\nc.yaml\n")
+    (tmp_path / "sub/.gitignore").write_text("keep/\n!c.yaml\n")
+    document = json.loads(run(tmp_path, "--format", "json").stdout)
+    found = {finding["file"].removeprefix(f"{tmp_path}/") for finding in document["findings"]}
+    assert found == {"a.yaml", "sub/c.yaml"}

@@ -148,7 +148,7 @@ def test_a_guessed_model_is_at_most_a_warning(analysed):
 
 def test_what_is_not_modelled_takes_the_verdict_away(analysed):
     """A setting that changes memory in an unknown way leaves no number standing."""
-    analysis = analysed(FAILING + "cpu-offload-gb: 8\n")
+    analysis = analysed(FAILING + "offload-group-size: 8\n")
     assert analysis.plans[0].verdict == "unknown"
     assert [each.rule for each in analysis.findings] == ["not-modelled"]
 

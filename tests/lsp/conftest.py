@@ -10,7 +10,7 @@ from vram_engine.sources.local import LocalModels
 from vram_lsp.lookups import find_model
 from vram_lsp.session import Snapshot
 
-URI = "file:///work/serve.yaml"
+URI = "file:///srv/serve.yaml"
 
 
 @pytest.fixture

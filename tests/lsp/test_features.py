@@ -22,7 +22,7 @@ from vram_lsp.features.document_symbol import document_symbols
 from vram_lsp.features.inlay_hint import inlay_hints
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
-URI = "file:///work/serve.yaml"
+URI = "file:///srv/serve.yaml"
 DOCUMENT = types.TextDocumentIdentifier(URI)
 # Weights of 27.5 GiB in 16 bits: one L4 is not enough, two are.
 QWEN = "# vram: gpu=l4 gpus=2\nmodel: Qwen/Qwen2.5-14B-Instruct\nmax-model-len: 8192\n"

@@ -151,14 +151,6 @@ def one(setting: Setting, site: Site | None = None) -> EngineSettings:
 NONE = EngineSettings({}, {}, ())
 
 
-def setting_of(name: str, node: Node | None, key: str) -> Setting | None:
-    """A setting that is no flag, from a scalar."""
-    scalar = resolve(node)
-    if not isinstance(scalar, Scalar) or scalar.text.strip() == "":
-        return None
-    return Setting(name, Known(scalar.text), "file", key, span=scalar.span)
-
-
 class _Together(dict[str, Site | None]):
     """The first place that one of several sources has for a flag that is not there yet."""
 

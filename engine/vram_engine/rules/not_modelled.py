@@ -10,7 +10,7 @@ Example
     # vram: gpu=h100-sxm-80
     model: meta-llama/Llama-3.1-8B-Instruct
     max-model-len: 8192
-    cpu-offload-gb: 10
+    offload-group-size: 8
 
 Fixed
     # vram: gpu=h100-sxm-80

@@ -103,7 +103,9 @@ def tower_blocks(spec: ModelSpec) -> tuple[Block, ...]:
 
 def has_tower(spec: ModelSpec, args: EngineArgs) -> bool:
     """Whether the model is served with any of its towers."""
-    return spec.tower and not all(is_left_out(spec, args, block) for block in tower_blocks(spec))
+    if not spec.tower or args.language_model_only:
+        return False
+    return not args.limit_mm_per_prompt or not all(is_left_out(spec, args, block) for block in tower_blocks(spec))
 
 
 def is_whole(spec: ModelSpec, args: EngineArgs) -> bool:

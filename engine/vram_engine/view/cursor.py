@@ -152,7 +152,7 @@ def _in_comment(text: str, comment: Comment, offset: int) -> Cursor | None:
     if key is None:
         return None
     word = _word(text, offset, key["word"])
-    others = text[prefix.end() : word.start] + text[word.end : comment.span.end]
+    others = f"{text[prefix.end() : word.start]}\n{text[word.end : comment.span.end]}"
     return AtDirectiveKey(word, frozenset(_GIVEN.findall(others)), _SIGN.match(text, word.end) is not None)
 
 

@@ -52,15 +52,13 @@ def _of_plan(analysis: Analysis, plan: Plan) -> Iterator[Hint]:
         span = value_span(analysis, setting)
         if span is None:
             continue
-        behind = _behind_quote(analysis.tree.text, span.end)
+        behind = _behind(analysis.tree.text, span.end)
         yield from _cost(setting, behind, plan.estimate.budget, plan.feasibility)
         if setting.origin == "file" and flag(setting.name) is not None:
             last = behind if last is None else max(last, behind)
     if last is not None:
         for default in _defaults(plan, plan.estimate):
-            yield Hint(
-                _behind_quote(analysis.tree.text, last), f"{default.name}: {default.value} (default)", default.why
-            )
+            yield Hint(_behind(analysis.tree.text, last), f"{default.name}: {default.value} (default)", default.why)
 
 
 def _cost(setting: Setting, behind: int, budget: Budget, judged: Feasibility) -> Iterator[Hint]:
@@ -132,6 +130,9 @@ def _is_left_out(plan: Plan, name: str) -> bool:
     return setting is None or setting.origin == "default"
 
 
-def _behind_quote(text: str, offset: int) -> int:
-    """``offset``, or behind the quote that closes there."""
+def _behind(text: str, offset: int) -> int:
+    """``offset``, or behind the variable and the quote that close there."""
+    start = text.rfind("\n", 0, offset) + 1
+    if text[offset : offset + 1] == "}" and text.rfind("${", start, offset) > text.rfind("}", start, offset):
+        offset += 1
     return offset + 1 if text[offset : offset + 1] in ("'", '"') else offset

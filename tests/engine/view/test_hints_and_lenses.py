@@ -62,6 +62,13 @@ def test_defaults_stand_behind_the_last_argument(analysed):
     assert found[length] == ["1.00 GiB of KV cache per request"]
 
 
+def test_a_hint_stands_behind_the_variable_it_is_about(analysed):
+    """Not between a default and the brace that closes it."""
+    found = hints_by_place(analysed(COMPOSE.replace('"8192"', '"${LENGTH:-8192}"')))
+    (length,) = (before for before, labels in found.items() if "1.00 GiB of KV cache per request" in labels)
+    assert length.endswith('"${LENGTH:-8192}"')
+
+
 def test_hints_are_given_for_a_part_of_the_text(analysed):
     """A client asks for what is on its screen."""
     analysis = analysed(SERVED)
