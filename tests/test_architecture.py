@@ -33,6 +33,7 @@ LAYERS = (
     ("rules",),
     ("analysis",),
     ("fixing", "view"),
+    ("safe_fixes",),
     ("receipt_lines", "receipt_arguments", "receipt"),
 )
 ORDER = {name: level for level, names in enumerate(LAYERS) for name in names}

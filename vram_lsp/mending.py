@@ -6,33 +6,24 @@ import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vram_engine.fixing import edits_of
+from vram_engine.safe_fixes import safe_edits
 from vram_engine.syntax.edits import apply
 from vram_lsp.checking import Checked
 
-# Each fix is read again before the next; a file that needs more than this is better mended by hand.
-_MOST_FIXES = 100
+# A fix can make room for another; a file that needs more rounds than this is better mended by hand.
+_MOST_ROUNDS = 10
 
 Again = Callable[[str, Checked], Checked]
 
 
 def mended(checked: Checked, again: Again) -> Checked:
     """``checked`` after every safe fix, each tried before it is kept; ``again`` analyses the file with a new text."""
-    for _ in range(_MOST_FIXES):
-        text = _first_safe_fix(checked)
-        if text is None:
+    for _ in range(_MOST_ROUNDS):
+        edits = safe_edits(checked.analysis, checked.context)
+        if not edits:
             break
-        checked = again(text, checked)
+        checked = again(apply(checked.analysis.tree.text, edits), checked)
     return checked
-
-
-def _first_safe_fix(checked: Checked) -> str | None:
-    for finding in checked.analysis.findings:
-        for fix in finding.fixes[:1]:
-            edits = edits_of(checked.analysis, fix, checked.context) if fix.safety == "safe" else None
-            if edits is not None:
-                return apply(checked.analysis.tree.text, edits)
-    return None
 
 
 def diff(before: Sequence[Checked], after: Sequence[Checked]) -> str:

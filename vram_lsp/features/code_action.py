@@ -15,10 +15,10 @@ from pygls.exceptions import JsonRpcException
 from vram_engine.dialects.writing import settings_written, with_gpus
 from vram_engine.fixing import edits_of, ignore_edits
 from vram_engine.rules.base import ChangeSettings, Finding, Fix
+from vram_engine.safe_fixes import has_safe_fixes, safe_edits
 from vram_engine.syntax.edits import TextEdit
 from vram_engine.text import Span
 from vram_lsp import proto
-from vram_lsp.features.fix_all import has_safe_fixes, safe_edits
 from vram_lsp.session import Snapshot
 
 FIX_ALL = "source.fixAll.vram-lsp"

@@ -1,4 +1,4 @@
-"""source.fixAll.vram-lsp: the safe fixes of a whole file as one edit, which was tried as one."""
+"""The safe fixes of a whole file as one edit, which was tried as one: "fix all" in an editor, ``check --fix``."""
 
 from __future__ import annotations
 
