@@ -79,6 +79,7 @@ def test_plan_takes_vllms_own_flags():
     assert deployment["tensor_parallel_size"] == 2
     assert deployment["max_model_len"] == 8192
     assert deployment["settings"]["max-model-len"] == {"value": 8192, "origin": "argument", "range": None}
+    assert deployment["settings"]["max-num-seqs"] == {"value": 1024, "origin": "default", "range": None}
     assert deployment["verdict"] == "fits"
 
 

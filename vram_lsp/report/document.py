@@ -19,6 +19,7 @@ from vram_engine.rules.base import Finding
 from vram_engine.sizing.budget import Term
 from vram_engine.sizing.parallelism import Refusal
 from vram_engine.text import Span
+from vram_engine.view.defaults import defaults
 from vram_lsp.checking import Checked
 from vram_lsp.session import catalogue_id
 
@@ -53,7 +54,7 @@ def _deployment(checked: Checked, plan: Plan) -> dict[str, Any]:
         "tensor_parallel_size": args.tensor_parallel_size,
         "pipeline_parallel_size": deployment.integer("pipeline-parallel-size") or args.pipeline_parallel_size,
         "max_model_len": sized.budget.max_model_len if sized is not None else args.max_model_len,
-        "settings": {name: _setting(checked, deployment, name) for name in deployment.settings},
+        "settings": _settings(checked, plan, sized),
         "shares_gpu_with": [peer.name for peer in deployment.peers],
         "estimator": _estimator(plan),
         "verdict": plan.verdict,
@@ -104,6 +105,16 @@ def _estimator(plan: Plan) -> str:
     if isinstance(plan.model, FoundModel):
         return estimator_of(plan.deployment, plan.model.spec)
     return plan.deployment.text("estimator") or "startup"
+
+
+def _settings(checked: Checked, plan: Plan, sized: Estimate | None) -> dict[str, Any]:
+    """Everything that was said, and what vLLM takes where nothing was."""
+    said = {name: _setting(checked, plan.deployment, name) for name in plan.deployment.settings}
+    chosen = {
+        each.name: {"value": each.value, "origin": "default", "range": None}
+        for each in (defaults(plan, sized) if sized is not None else ())
+    }
+    return {**chosen, **said}
 
 
 def _setting(checked: Checked, deployment: Deployment, name: str) -> dict[str, Any]:

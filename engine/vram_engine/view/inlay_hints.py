@@ -10,13 +10,10 @@ from vram_engine.deployment import Setting
 from vram_engine.estimate import Estimate
 from vram_engine.facts.flags import flag
 from vram_engine.feasibility import Feasibility, gib
-from vram_engine.hardware import Node
-from vram_engine.model.reference import FoundModel
 from vram_engine.plan import Plan
-from vram_engine.sizing.batch import batch
 from vram_engine.sizing.budget import Budget
-from vram_engine.sizing.eras import era
 from vram_engine.text import Span
+from vram_engine.view.defaults import defaults
 from vram_engine.view.written import value_span, written_settings
 
 
@@ -27,15 +24,6 @@ class Hint:
     offset: int
     label: str
     tooltip: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Default:
-    """What applies for a flag that is not given, and why."""
-
-    name: str
-    value: str
-    why: str
 
 
 def inlay_hints(analysis: Analysis, within: Span) -> tuple[Hint, ...]:
@@ -57,7 +45,7 @@ def _of_plan(analysis: Analysis, plan: Plan) -> Iterator[Hint]:
         if setting.origin == "file" and flag(setting.name) is not None:
             last = behind if last is None else max(last, behind)
     if last is not None:
-        for default in _defaults(plan, plan.estimate):
+        for default in defaults(plan, plan.estimate):
             yield Hint(_behind(analysis.tree.text, last), f"{default.name}: {default.value} (default)", default.why)
 
 
@@ -102,32 +90,6 @@ _COSTS: Mapping[str, Callable[[Budget, Feasibility], tuple[str, str] | None]] = 
     "gpu-memory-utilization": _share,
     "concurrency": _workload,
 }
-
-
-def _defaults(plan: Plan, sized: Estimate) -> tuple[_Default, ...]:
-    """What vLLM chooses for the flags that decide most; the rule of thumb has no such choices."""
-    if sized.budget.estimator != "startup" or not isinstance(plan.model, FoundModel) or not isinstance(plan.node, Node):
-        return ()
-    spec, args, gpu, length = plan.model.spec, plan.args, plan.node.gpu, sized.budget.max_model_len
-    limits = batch(args, gpu, length, spec)
-    share = args.gpu_memory_utilization or era(spec, args, gpu.capability).gpu_memory_utilization
-    found = (
-        _Default("max-model-len", f"{length}", "the model's own length"),
-        _Default("max-num-seqs", f"{limits.max_num_seqs}", limits.seqs_why),
-        _Default("max-num-batched-tokens", f"{limits.max_num_batched_tokens}", limits.tokens_why),
-        _Default("gpu-memory-utilization", f"{share:g}", _whose_share(plan)),
-    )
-    return tuple(each for each in found if _is_left_out(plan, each.name))
-
-
-def _whose_share(plan: Plan) -> str:
-    own = plan.deployment.effective("gpu-memory-utilization") is not None
-    return "the profile's own" if own else f"default of vLLM {plan.args.vllm_version}"
-
-
-def _is_left_out(plan: Plan, name: str) -> bool:
-    setting = plan.deployment.effective(name)
-    return setting is None or setting.origin == "default"
 
 
 def _behind(text: str, offset: int) -> int:
