@@ -17,7 +17,7 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 PICTURE = ROOT / ".github/picture.svg"
-COLUMNS, LINES = 136, 25
+COLUMNS, LINES = 140, 28
 SESSION = "vram-lsp-picture"
 
 SETUP = f"""

@@ -77,9 +77,9 @@ def _parts(plan: Plan, setting: Setting | None) -> Iterator[str]:
     yield "\n".join(f"- no verdict: {reason}" for reason in missing(plan))
     if isinstance(plan.node, NoGpu) and is_sized(plan):
         yield _gpus_that_fit(fits_on(plan))
-    yield "\n".join(f"- {note}" for note in notes(plan))
     if plan.recommendations:
         yield "What would fit:\n" + "\n".join(f"- {each.title}" for each in plan.recommendations)
+    yield "\n".join(f"- {note}" for note in notes(plan))
     if setting is not None:
         yield _about(setting)
 
