@@ -69,8 +69,12 @@ def plan_settings(options: argparse.Namespace) -> tuple[Setting, ...]:
             raise UsageError(f"--vllm-version {options.vllm_version}: expected a release such as 0.32.0")
         settings.append(Setting("vllm-version", Known(str(version)), "argument", "--vllm-version"))
     _say_known_gpu(options.gpu)
+    if options.rest and "=" not in options.rest[-1] and takes_a_value(options.rest[-1]):
+        raise UsageError(f"{options.rest[-1]} needs a value")
     for read in read_argv(options.rest, "argument"):
         if isinstance(read, ArgumentProblem):
             raise UsageError(read.message)
+        if read.name == "config":
+            raise UsageError("--config is not followed here: plan FILE reads such a file itself")
         settings.append(read)
     return tuple(settings)

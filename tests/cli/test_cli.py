@@ -106,6 +106,24 @@ def test_a_flag_that_vllm_does_not_have_is_an_error():
     assert "did you mean --max-model-len?" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--model",), "--model needs a value"),
+        (("--model", "x", "--config", "y.yaml"), "plan FILE"),
+        (("--model", "x", "--gpu", "l40x"), "did you mean"),
+        (("--model", "x", "--gpu", "a100"), "say which"),
+        (("--model", "x", "--gpu-memory-utilization", "nan"), "is not a number"),
+    ],
+)
+def test_arguments_that_mean_nothing_are_errors(words, said):
+    """An argument that cannot be used is one line on stderr that says what to do."""
+    done = run("plan", *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_what_is_unknown_is_null():
     """Without a GPU there is no verdict, and every number that needs one is null."""
     document = json.loads(run("plan", "--model", "meta-llama/Llama-3.1-8B-Instruct", "--json").stdout)
