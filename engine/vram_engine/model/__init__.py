@@ -45,6 +45,10 @@ def from_config(
         return caches
     language = built.language or whole
     shape = built.shape
+    if min(shape.hidden, shape.vocab, shape.layers) < 1:
+        return Unavailable("config.json describes a model of no size")
+    if shape.kv_heads > 0 and shape.heads % shape.kv_heads:
+        return Unavailable(f"config.json deals {shape.heads} attention heads out to {shape.kv_heads} KV heads")
     return ModelSpec(
         architecture=architecture,
         model_type=whole.model_type,

@@ -65,6 +65,8 @@ HOSTILE = {
     "a huge size": json.dumps({**LLAMA, "num_hidden_layers": 10**30}),
     "a huge number of layers": json.dumps({**LLAMA, "num_hidden_layers": 10**9}),
     "not a number": json.dumps({**LLAMA, "hidden_size": float("nan")}),
+    "no vocabulary": json.dumps({**LLAMA, "vocab_size": 0}),
+    "more KV heads than heads": json.dumps({**LLAMA, "num_key_value_heads": 64}),
     "no heads": json.dumps({**LLAMA, "num_attention_heads": 0}),
     "a list for an object": json.dumps({**LLAMA, "rope_scaling": []}),
     "digits without end": '{"hidden_size": ' + "9" * 10_000 + "}",
