@@ -70,6 +70,8 @@ def _longest(
 
     Sized for the length it takes at the unkind end: whatever else turns out, it is at least that.
     """
+    if args.speculative_method is not None:
+        return Unavailable("what drafting tokens keeps with max-model-len auto is not modelled yet")
     whole = _at_length(deployment, spec, args, gpu, native, native)
     if not isinstance(whole, Estimate):
         return whole

@@ -12,6 +12,7 @@ from vram_engine.model.caches import ChunkedLocal, Mamba, SlidingWindow
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.lora import unfollowed_adapters, unfollowed_targets
 from vram_engine.sizing.offload import unfollowed_offload
+from vram_engine.sizing.speculative import unfollowed_speculation
 from vram_engine.sizing.towers import unfollowed_limits
 
 # Flags that sizing reads, by the field of EngineArgs that holds them.
@@ -48,6 +49,7 @@ MODELLED: Mapping[str, str] = {
     "lora-target-modules": "lora_target_modules",
     "cpu-offload-gb": "cpu_offload_gb",
     "mamba-cache-mode": "mamba_cache_mode",
+    "speculative-config": "speculative_method",
 }
 
 # How far a setting is followed: a reason where the value, the release or the model is beyond it.
@@ -56,6 +58,7 @@ _LIMITS: Mapping[str, Callable[[Scalar, Version, ModelSpec], str | None]] = {
     "enable-lora": unfollowed_adapters,
     "lora-target-modules": unfollowed_targets,
     "cpu-offload-gb": unfollowed_offload,
+    "speculative-config": unfollowed_speculation,
 }
 
 _NAMES_THE_MODEL = frozenset({"model", "model-tag"})

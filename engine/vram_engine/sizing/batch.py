@@ -14,6 +14,7 @@ from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Runner, model_runner
+from vram_engine.sizing.speculative import schedules_ahead
 
 LARGE_GPU = 70 * GIB
 LARGEST_GPU = 160 * GIB
@@ -125,7 +126,7 @@ def _chunked_prefill(args: EngineArgs, max_model_len: int, spec: ModelSpec, runn
 def _concurrent_batches(args: EngineArgs, runner: Runner) -> int:
     """Steps in flight at once (``VllmConfig.max_concurrent_batches``): one per pipeline stage, one more when async."""
     stages = args.pipeline_parallel_size
-    if args.vllm_version < ASYNC_BY_DEFAULT:
+    if args.vllm_version < ASYNC_BY_DEFAULT or not schedules_ahead(args):
         return stages
     if runner == "V2":
         return stages + 1

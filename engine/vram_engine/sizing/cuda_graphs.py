@@ -40,7 +40,8 @@ def capture_sizes(args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[i
         return ()
     if era.runner == "V0":
         return _v0_sizes(batch)
-    largest = min(_largest(batch, era.version, gpu), batch.max_num_batched_tokens)
+    step = 1 + args.num_speculative_tokens
+    largest = min(_largest(batch, era.version, gpu, step), batch.max_num_batched_tokens)
     closest = range(1, FINE_GRAINED + 1) if args.performance_mode == "interactivity" else (1, 2, 4)
     sizes = {size for size in closest if size <= largest}
     if era.version < WIDER_STEP_SINCE:
@@ -50,13 +51,26 @@ def capture_sizes(args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[i
         sizes.update(range(WIDER_STEP_FROM, largest + 1, 16))
         if batch.max_num_batched_tokens <= largest:
             sizes.add(batch.max_num_batched_tokens)
+    if step > 1:
+        sizes.update(_drafted_sizes(batch.max_num_seqs, step, _ceiling(era.version, gpu), largest))
     return tuple(sorted(sizes))
 
 
-def _largest(batch: Batch, version: Version, gpu: Gpu) -> int:
+def _drafted_sizes(seqs: int, step: int, ceiling: int, largest: int) -> set[int]:
+    """Tokens of the decode steps of so many requests with drafts, as far as they fit the largest graph."""
+    most = min(seqs, ceiling)
+    requests = {1, 2, 4, most, *range(8, min(most + 1, WIDER_STEP_FROM), 8), *range(WIDER_STEP_FROM, most + 1, 16)}
+    return {count * step for count in requests if count <= most and count * step <= largest}
+
+
+def _largest(batch: Batch, version: Version, gpu: Gpu, step: int) -> int:
+    ceiling = _ceiling(version, gpu)
+    return min(batch.max_num_seqs * step * 2, ceiling) if version >= BY_SEQS_SINCE else ceiling
+
+
+def _ceiling(version: Version, gpu: Gpu) -> int:
     blackwell = gpu.capability is not None and gpu.capability[0] == 10
-    ceiling = BLACKWELL_CEILING if blackwell and version >= BLACKWELL_CEILING_SINCE else CEILING
-    return min(batch.max_num_seqs * 2, ceiling) if version >= BY_SEQS_SINCE else ceiling
+    return BLACKWELL_CEILING if blackwell and version >= BLACKWELL_CEILING_SINCE else CEILING
 
 
 def _v0_sizes(batch: Batch) -> tuple[int, ...]:
@@ -70,7 +84,10 @@ def full_graph_sizes(args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tupl
     """Sizes that also get one graph of the whole model, for decode-only steps (FULL_AND_PIECEWISE)."""
     if era.version < FULL_GRAPHS_SINCE:
         return ()
-    return tuple(size for size in capture_sizes(args, batch, era, gpu) if size <= batch.max_num_seqs)
+    step, sizes = 1 + args.num_speculative_tokens, capture_sizes(args, batch, era, gpu)
+    # A decode step has as many tokens of every request, so that each size is rounded up to whole requests.
+    whole = {-(-size // step) * step for size in sizes}
+    return tuple(sorted(size for size in whole if size <= min(batch.max_num_seqs * step, sizes[-1])))
 
 
 def graph_estimate(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:

@@ -49,3 +49,5 @@ class EngineArgs:
     lora_target_modules: tuple[str, ...] | None = None
     cpu_offload_gb: float = 0
     mamba_cache_mode: str | None = None
+    speculative_method: str | None = None
+    num_speculative_tokens: int = 0

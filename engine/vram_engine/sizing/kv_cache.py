@@ -30,6 +30,7 @@ from vram_engine.sizing.kv_specs import CacheSpec, RequestLimits
 from vram_engine.sizing.kv_states import mamba_mode, share_blocks
 from vram_engine.sizing.kv_tuples import LayerTuples, tuple_layout
 from vram_engine.sizing.parallelism import Refusal, pipeline_stages
+from vram_engine.sizing.speculative import schedules_ahead
 from vram_engine.sizing.weights import model_dtype
 
 # What stands in for an unknown GPU where only the choice between 16-bit dtypes depends on it.
@@ -233,7 +234,7 @@ def concurrent_batches(spec: ModelSpec, args: EngineArgs, capability: tuple[int,
     stages = args.pipeline_parallel_size
     if era.in_flight == "batch":
         return 1
-    if spec.runner == "pooling":
+    if spec.runner == "pooling" or not schedules_ahead(args):
         return stages
     if model_runner(spec, args, capability) == "V2":
         return stages + 1

@@ -20,6 +20,7 @@ from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era, era
 from vram_engine.sizing.non_torch import cuda_context, non_torch
 from vram_engine.sizing.sampler import sampler_state
+from vram_engine.sizing.speculative import cannot_draft, drafting_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +102,26 @@ def startup(
         return Unavailable("a parallel size must be at least 1")
     if args.gpu_memory_utilization is not None and not 0 < args.gpu_memory_utilization <= 1:
         return Unavailable("gpu_memory_utilization must be above 0 and at most 1")
+    if (refused := cannot_draft(spec, args, gpu)) is not None:
+        return refused
     regime = era(spec, args, gpu.capability)
     limits = batch(args, gpu, max_model_len, spec)
     device = _device(gpu, memory_bytes)
     utilization = regime.gpu_memory_utilization if args.gpu_memory_utilization is None else args.gpu_memory_utilization
     requested = Range(*(math.ceil(total * utilization) for total in (device.low, device.expected, device.high)))
     stages = tuple(
-        _stage(spec, args, gpu, regime, limits, requested, weight, first=index == 0, last=index == len(weights) - 1)
+        _stage(
+            spec,
+            args,
+            gpu,
+            regime,
+            limits,
+            requested,
+            weight,
+            max_model_len=max_model_len,
+            first=index == 0,
+            last=index == len(weights) - 1,
+        )
         for index, weight in enumerate(weights)
     )
     checked = free_bytes is not None and regime.free_memory_checked
@@ -167,6 +181,7 @@ def _stage(
     requested: Range,
     weights: Term,
     *,
+    max_model_len: int,
     first: bool,
     last: bool,
 ) -> Stage:
@@ -178,6 +193,8 @@ def _stage(
     ]
     if regime.sampler_state_charged and last:
         parts.append(sampler_state(spec, limits))
+    if args.speculative_method is not None:
+        parts.append(drafting_state(args, limits.max_num_seqs, max_model_len, last_stage=last))
     spent = total("spent before the KV cache", "weights and everything vLLM measures beside them", *parts)
     left = _left(requested, parts)
     if args.kv_cache_memory_bytes is not None:

@@ -1,0 +1,151 @@
+"""Speculative decoding by looking n-grams up in the tokens so far: no weights and no KV cache of its own.
+
+Follows ``SpeculativeConfig`` (config/speculative.py), ``RequestState`` (v1/worker/gpu/states.py) and
+``NgramGPUSpeculator`` (v1/worker/gpu/spec_decode/ngram/speculator.py). Symbols: R request slots, L context length,
+K tokens drafted a step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from vram_engine.facts.versions import Version
+from vram_engine.hardware import Gpu
+from vram_engine.model.caches import ChunkedLocal, FullAttention, SlidingWindow
+from vram_engine.model.spec import ModelSpec, Unavailable
+from vram_engine.sizing.budget import Term
+from vram_engine.sizing.engine_args import EngineArgs
+
+FOLLOWED_SINCE = Version(0, 32, 0)
+# Methods that need no draft model, and the names by which each may be given in place of one.
+NGRAM: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"ngram": frozenset({"ngram", "[ngram]"}), "ngram_gpu": frozenset({"ngram_gpu"})}
+)
+_NAMED_AS_MODEL = NGRAM["ngram"]
+_WINDOWS = ("prompt_lookup_min", "prompt_lookup_max")
+_READ = frozenset({"method", "model", "num_speculative_tokens", *_WINDOWS})
+# Layers of which nothing but the tokens of a request counts.
+_PLAIN = FullAttention | SlidingWindow | ChunkedLocal
+
+# FlashAttention, the default of these GPUs, captures decode steps of 1 + K tokens whole; other backends may not.
+# Below Hopper it reads keys and values of 16 bits only.
+_AMPERE, _HOPPER = (8, 0), (9, 0)
+_SIXTEEN_BITS = frozenset({"auto", "bfloat16", "float16"})
+
+TOKEN_ID = 4
+SCORE = 8
+DRAFT = 8
+# Positions that one program scans, by the least context length for it.
+_SCANNED = ((1024, 256), (256, 128), (64, 64))
+_SCANNED_LEAST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Ngram:
+    """A readable ``--speculative-config`` of a method that drafts from n-grams."""
+
+    method: str
+    num_speculative_tokens: int
+
+
+def ngram_config(text: object) -> Ngram | None:
+    """The n-gram method a ``--speculative-config`` asks for; ``None`` for any other, or one vLLM would not take."""
+    try:
+        told = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict) or not set(told) <= _READ:
+        return None
+    method, drafted = _method(told), _count(told.get("num_speculative_tokens"))
+    if method is None or drafted is None or not _windows_hold(told):
+        return None
+    return Ngram(method, drafted)
+
+
+def _method(told: Mapping[str, object]) -> str | None:
+    method, model = told.get("method"), told.get("model")
+    if method is None:
+        return "ngram" if isinstance(model, str) and model in _NAMED_AS_MODEL else None
+    if not isinstance(method, str) or method not in NGRAM:
+        return None
+    return method if model is None or (isinstance(model, str) and model in NGRAM[method]) else None
+
+
+def _windows_hold(told: Mapping[str, object]) -> bool:
+    """Whether the least and the greatest length of an n-gram are counts in order, or left to vLLM."""
+    given = [told[name] for name in _WINDOWS if told.get(name) is not None]
+    counts = [_count(value) for value in given]
+    return None not in counts and counts == sorted(count for count in counts if count is not None)
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def speculative_method(text: object) -> str | None:
+    """``speculative_method`` of EngineArgs, where it is one that is followed."""
+    config = ngram_config(text)
+    return None if config is None else config.method
+
+
+def num_speculative_tokens(text: object) -> int | None:
+    """K, where the method is one that is followed."""
+    config = ngram_config(text)
+    return None if config is None else config.num_speculative_tokens
+
+
+def unfollowed_speculation(text: object, version: Version, spec: ModelSpec) -> str | None:
+    """Why the memory under ``--speculative-config`` is not known; ``None`` where it is."""
+    if ngram_config(text) is None:
+        return "speculative-config is followed for the methods ngram and ngram_gpu only"
+    if version < FOLLOWED_SINCE:
+        return f"speculative-config is followed since vLLM {FOLLOWED_SINCE} only"
+    plain = all(isinstance(cache, _PLAIN) for cache in spec.caches)
+    if spec.runner != "generate" or not spec.caches or not plain:
+        return f"what drafting tokens takes with the layers of {spec.architecture[:60]} is not modelled yet"
+    return None
+
+
+def cannot_draft(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Unavailable | None:
+    """Why drafting is not followed together with other arguments or on this GPU."""
+    if args.speculative_method is None:
+        return None
+    if args.enable_lora:
+        return Unavailable("speculative-config together with LoRA adapters is not modelled yet")
+    if args.decode_context_parallel_size > 1:
+        return Unavailable("speculative-config together with decode context parallelism is not modelled yet")
+    if gpu.vendor != "nvidia" or gpu.capability is None or not _AMPERE <= gpu.capability <= _HOPPER:
+        return Unavailable(f"which graphs vLLM captures of drafted tokens is not known on {gpu.name}")
+    if gpu.capability < _HOPPER and not _keeps_16_bits(spec, args):
+        return Unavailable(f"which graphs vLLM captures of drafted tokens is not known with 8-bit KV on {gpu.name}")
+    return None
+
+
+def _keeps_16_bits(spec: ModelSpec, args: EngineArgs) -> bool:
+    declared = spec.quantization is not None and spec.quantization.kv_cache is not None
+    return args.kv_cache_dtype in _SIXTEEN_BITS and not (declared and args.kv_cache_dtype == "auto")
+
+
+def schedules_ahead(args: EngineArgs) -> bool:
+    """Whether asynchronous scheduling stays on: the method ngram turns it off, whatever does the looking up."""
+    return args.speculative_method != "ngram"
+
+
+def drafting_state(args: EngineArgs, max_num_seqs: int, max_model_len: int, *, last_stage: bool) -> Term:
+    """What drafting keeps on the GPU from before the profile run.
+
+    All token ids, R × L × 4 B on every stage, and on the last the scores of scanned positions and R × K drafts.
+    """
+    rows, drafted = max_num_seqs, args.num_speculative_tokens
+    amount = rows * max_model_len * TOKEN_ID + rows * drafted * DRAFT
+    if last_stage:
+        amount += rows * (-(-max_model_len // _scanned(max_model_len))) * SCORE + rows * drafted * DRAFT
+    return Term("drafting state", amount, f"{rows:,} requests × {max_model_len:,} token ids of {TOKEN_ID} B")
+
+
+def _scanned(max_model_len: int) -> int:
+    found = next((block for least, block in _SCANNED if max_model_len >= least), None)
+    return found if found is not None else max(_SCANNED_LEAST, 1 << (max(max_model_len, 1) - 1).bit_length())
