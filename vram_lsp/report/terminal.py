@@ -20,6 +20,7 @@ from vram_engine.resolution import NoGpu
 from vram_engine.rules.base import Finding
 from vram_engine.sizing.budget import Term
 from vram_engine.view.bar import bar
+from vram_engine.view.enough import enough_words
 from vram_engine.view.fits_on import fits_on
 from vram_engine.view.speed import speed_words
 from vram_engine.view.summary import headline, kv_words, missing, notes, refusal_words, rows
@@ -105,6 +106,8 @@ def _print_budget(console: Console, plan: Plan) -> None:
             table.add_row(Text(row.name, style=style), amount, bar(row.bytes, whole), Text(row.because, style="dim"))
         console.print(table)
         console.print(kv_words(plan))
+        if least := enough_words(plan):
+            console.print(least)
         if speed := speed_words(plan):
             console.print(speed)
     for reason in refusal_words(plan):

@@ -15,6 +15,7 @@ from vram_engine.resolution import NoGpu
 from vram_engine.syntax.route import Place, entry_at, span_of
 from vram_engine.text import Span
 from vram_engine.view.bar import bar
+from vram_engine.view.enough import enough_words
 from vram_engine.view.fits_on import fits_on
 from vram_engine.view.summary import Row, headline, is_sized, kv_words, missing, notes, refusal_words, rows
 
@@ -71,6 +72,7 @@ def _parts(plan: Plan, setting: Setting | None) -> Iterator[str]:
     yield f"**{headline(plan)}**"
     yield _table(rows(plan))
     yield kv_words(plan)
+    yield enough_words(plan)
     if plan.feasibility is not None and plan.feasibility.failure is not None:
         yield plan.feasibility.failure.message
     yield "\n".join(f"- {reason}" for reason in refusal_words(plan))

@@ -71,7 +71,7 @@ def rows(plan: Plan) -> tuple[Row, ...]:
         Row("KV cache of the workload", feasibility.required_bytes, _workload_words(plan, budget)),
         Row("required", required_bytes(budget, feasibility), "the sum of the above", strong=True),
         Row("free", feasibility.headroom_bytes, _free_words(feasibility), strong=True),
-        Row("reserved by vLLM", budget.requested_bytes, _reserved_words(budget), strong=True),
+        Row("reserved by vLLM", budget.requested_bytes, _reserved_words(plan, budget), strong=True),
     )
 
 
@@ -97,9 +97,12 @@ def _free_words(feasibility: Feasibility) -> str:
     return f"OOM risk {feasibility.oom_risk}" if feasibility.headroom_bytes >= 0 else "more is needed than there is"
 
 
-def _reserved_words(budget: Budget) -> str:
+def _reserved_words(plan: Plan, budget: Budget) -> str:
     share = budget.requested_bytes / budget.memory_bytes
-    return f"{share:.2f} of {budget.memory_bytes / 2**30:.2f} GiB, whatever is required: the rest becomes KV cache"
+    whole = f"{budget.memory_bytes / 2**30:.2f} GiB"
+    if isinstance(plan.node, Node) and plan.node.gpu.unified_memory:
+        whole += " that the CPU and every other program use too"
+    return f"{share:.2f} of {whole}, whatever is required: the rest becomes KV cache"
 
 
 def kv_words(plan: Plan) -> str:
