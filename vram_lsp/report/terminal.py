@@ -22,6 +22,7 @@ from vram_engine.sizing.budget import Term
 from vram_engine.view.bar import bar
 from vram_engine.view.enough import enough_words
 from vram_engine.view.fits_on import fits_on
+from vram_engine.view.kv_explained import kv_explained
 from vram_engine.view.speed import speed_words
 from vram_engine.view.summary import headline, kv_words, missing, notes, refusal_words, rows
 from vram_lsp.checking import Checked
@@ -89,10 +90,18 @@ def print_plan(checked: Checked, *, explain: bool) -> None:
                 console.print(f"- {note}")
             for term in plan.estimate.budget.terms:
                 console.print(_term_tree(term))
+            console.print(_kv_tree(plan))
         for recommendation in plan.recommendations:
             console.print(f"  would fit: {recommendation.title}")
     for finding in checked.analysis.findings:
         console.print(_finding_line(checked, finding))
+
+
+def _kv_tree(plan: Plan) -> RichTree:
+    tree = RichTree("KV cache")
+    for line in kv_explained(plan):
+        tree.add(line)
+    return tree
 
 
 def _print_budget(console: Console, plan: Plan) -> None:

@@ -37,7 +37,8 @@ def headline(plan: Plan) -> str:
     """``fits: Qwen3-8B on 1 x L4, vLLM 0.33.0 (assumed)``."""
     parts = [model_words(plan)]
     if isinstance(plan.node, Node):
-        parts.append(f"on {plan.args.tensor_parallel_size} x {plan.node.gpu.name}")
+        gpus = plan.args.tensor_parallel_size * plan.args.pipeline_parallel_size
+        parts.append(f"on {gpus} x {plan.node.gpu.name}")
     is_refused = plan.refusals or isinstance(plan.estimate, Refusal)
     verdict = "refused by vLLM" if is_refused else VERDICT_WORDS[plan.verdict]
     return f"{verdict}: {' '.join(parts)}, vLLM {version_words(plan.deployment, plan)}"
