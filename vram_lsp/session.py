@@ -20,6 +20,7 @@ from vram_engine.text import Encoding
 from vram_lsp.config import Config, HubMode, find_project, hub_mode, read_config
 from vram_lsp.lookups import Lookups, Question
 from vram_lsp.model_sources import model_sources
+from vram_lsp.patience import edited_line
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Snapshot:
 class Document:
     """An open document as the client last sent it.
 
-    ``dialects`` is what its YAML documents were recognised as, ``shown`` whether diagnostics were ever published.
+    ``dialects`` is what its YAML documents were recognised as, ``shown`` whether diagnostics were ever published,
+    ``typed`` the line that was edited last, until the document has been still for a while.
     """
 
     uri: str
@@ -53,6 +55,7 @@ class Document:
     snapshot: Snapshot | None = None
     config: Config | None = None
     shown: bool = False
+    typed: int | None = None
 
 
 class Session:
@@ -79,6 +82,7 @@ class Session:
         document = self.documents.get(uri)
         if document is None:
             return None
+        document.typed = edited_line(document.text, text)
         document.version, document.text, document.snapshot = version, text, None
         return document
 
