@@ -33,11 +33,12 @@ class Snapshot:
     encoding: Encoding
     context: Context
     folders: tuple[Path, ...]
+    before: Analysis | None = None
 
     @cached_property
     def analysis(self) -> Analysis:
         """Computed once, whatever feature asks first."""
-        return analyse(self.text, self.context)
+        return analyse(self.text, self.context, self.before)
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Document:
     text: str
     dialects: tuple[str | None, ...] = ()
     snapshot: Snapshot | None = None
+    analysis: Analysis | None = None
     config: Config | None = None
     shown: bool = False
     typed: int | None = None
@@ -97,7 +99,8 @@ class Session:
             return None
         if document.snapshot is None:
             document.snapshot = self._snapshot(document)
-            document.dialects = document.snapshot.analysis.dialects
+            document.analysis = document.snapshot.analysis
+            document.dialects = document.analysis.dialects
         return document.snapshot
 
     def _snapshot(self, document: Document) -> Snapshot:
@@ -112,7 +115,9 @@ class Session:
             severities=document.config.severities,
             measured=document.config.measured,
         )
-        return Snapshot(document.uri, document.version, document.text, self.encoding, context, folders)
+        return Snapshot(
+            document.uri, document.version, document.text, self.encoding, context, folders, document.analysis
+        )
 
     def _config(self, path: Path | None) -> Config:
         project = find_project(path, self.folders) if path is not None else None
