@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -72,6 +73,13 @@ class Wire:
     def until(self, condition: Any, seconds: float = 30.0) -> None:
         """Take messages in until something is so; raises queue.Empty when it does not become so."""
         while not condition():
+            message = self._came.get(timeout=seconds)
+            assert message is not None, f"the server has gone: {self.log()}"
+            self._take(message)
+
+    def pump(self, seconds: float) -> None:
+        """Take in the next message, if one comes in time."""
+        with contextlib.suppress(queue.Empty):
             message = self._came.get(timeout=seconds)
             assert message is not None, f"the server has gone: {self.log()}"
             self._take(message)
