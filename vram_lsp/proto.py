@@ -90,6 +90,7 @@ class Abilities:
     """What the client can do beyond the least, asked once; everything works where all of it is False."""
 
     versioned_edits: bool = False
+    applies_edits: bool = False
     resolves_edits: bool = False
     hovers_markdown: bool = False
     documents_markdown: bool = False
@@ -108,6 +109,7 @@ def abilities_of(client: types.ClientCapabilities) -> Abilities:
     pulls = get_capability(client, "text_document.diagnostic") is not None
     return Abilities(
         versioned_edits=bool(get_capability(client, "workspace.workspace_edit.document_changes")),
+        applies_edits=bool(get_capability(client, "workspace.apply_edit")),
         resolves_edits="edit" in resolved and bool(get_capability(client, "text_document.code_action.data_support")),
         hovers_markdown=_prefers_markdown(client, "text_document.hover.content_format"),
         documents_markdown=_prefers_markdown(client, "text_document.completion.completion_item.documentation_format"),

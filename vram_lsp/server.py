@@ -15,7 +15,7 @@ from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import GpuSource
 from vram_lsp import __version__, proto
-from vram_lsp.features import code_action, completion, execute_command
+from vram_lsp.features import code_action, completion, execute_command, receipt, trial
 from vram_lsp.features.code_lens import code_lenses
 from vram_lsp.features.diagnostics import diagnostics
 from vram_lsp.features.document_diagnostic import NOTHING, Report, document_diagnostic
@@ -324,7 +324,20 @@ def _did_change_workspace_folders(server: VramServer, _: types.DidChangeWorkspac
 
 
 async def _plan(server: VramServer, *arguments: Any) -> dict[str, Any]:
-    return execute_command.plan(await _settled(server, arguments))
+    asked = trial.read_trial(arguments)
+    return trial.plan(await _settled(server, arguments), asked, server.abilities)
+
+
+async def _apply(server: VramServer, *arguments: Any) -> dict[str, Any]:
+    asked = trial.read_trial(arguments)
+    edit = trial.edit_to_apply(await _settled(server, arguments), asked, server.abilities)
+    applied = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, "Apply to file"))
+    return {"applied": applied.applied, "failure_reason": applied.failure_reason}
+
+
+async def _receipt(server: VramServer, *arguments: Any) -> dict[str, Any]:
+    sources = model_sources(server.session.hub)
+    return await asyncio.to_thread(receipt.receipt, arguments, server.session.folders, sources)
 
 
 async def _recommend(server: VramServer, *arguments: Any) -> dict[str, Any]:
@@ -427,6 +440,8 @@ _METHODS: tuple[tuple[str, Callable[..., Any], Any], ...] = (
 )
 _COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (execute_command.PLAN, _plan),
+    (trial.APPLY, _apply),
+    (receipt.RECEIPT, _receipt),
     (execute_command.RECOMMEND, _recommend),
     (execute_command.CLEAR_CACHE, _clear_cache),
 )

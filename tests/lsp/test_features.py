@@ -14,7 +14,7 @@ from vram_engine.facts.catalogue import catalogue_model
 from vram_engine.syntax.edits import TextEdit, apply
 from vram_engine.text import Span
 from vram_lsp import proto
-from vram_lsp.features import code_action, completion, execute_command
+from vram_lsp.features import code_action, completion, execute_command, trial
 from vram_lsp.features.code_lens import code_lenses
 from vram_lsp.features.document_diagnostic import document_diagnostic
 from vram_lsp.features.document_link import definition, document_links
@@ -240,7 +240,7 @@ def test_hints_and_lenses_stand_at_exact_places(snapshot):
 
 def test_the_plan_of_a_document_is_that_of_the_command_line(snapshot):
     """The public JSON document, of the text in the editor."""
-    document = execute_command.plan(snapshot(QWEN))
+    document = trial.plan(snapshot(QWEN), trial.Trial({}), LEAST)
     (deployment,) = document["deployments"]
     assert document["schema_version"] == 1
     assert (deployment["dialect"], deployment["verdict"]) == ("serve-config", "infeasible")
