@@ -30,6 +30,7 @@ LAYERS = (
     ("estimate",),
     ("recommend", "performance", "receipt"),
     ("plan",),
+    ("resumed",),
     ("rules",),
     ("analysis",),
     ("fixing", "view"),

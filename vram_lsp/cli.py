@@ -243,7 +243,7 @@ def _serve(options: argparse.Namespace) -> int:
             server.start_io()
     finally:
         lookups.close()
-    return CLEAN
+    return server.exit_code
 
 
 def _start_tcp(server: VramServer, port: int) -> None:

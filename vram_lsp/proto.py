@@ -12,7 +12,7 @@ from vram_engine.analysis import Analysis
 from vram_engine.rules.base import Finding, Severity
 from vram_engine.syntax.edits import TextEdit
 from vram_engine.text import Encoding, LineIndex, Position, Span
-from vram_engine.view.hover import Hover
+from vram_engine.view.plain_text import plain_text
 from vram_lsp import rule_pages
 
 SOURCE = "vram-lsp"
@@ -78,10 +78,11 @@ def workspace_edit(
     return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(document, [*changes])])
 
 
-def hover(lines: LineIndex, found: Hover, encoding: Encoding) -> types.Hover:
-    """A hover as Markdown."""
-    contents = types.MarkupContent(types.MarkupKind.Markdown, found.markdown)
-    return types.Hover(contents, range_of(lines, found.span, encoding))
+def markup(text: str, *, markdown: bool) -> types.MarkupContent:
+    """Markdown for a client that shows it, and its words alone for one that does not."""
+    if markdown:
+        return types.MarkupContent(types.MarkupKind.Markdown, text)
+    return types.MarkupContent(types.MarkupKind.PlainText, plain_text(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,10 @@ class Abilities:
     """What the client can do beyond the least, asked once; everything works where all of it is False."""
 
     versioned_edits: bool = False
+    applies_edits: bool = False
     resolves_edits: bool = False
-    reads_markdown: bool = False
+    hovers_markdown: bool = False
+    documents_markdown: bool = False
     nests_symbols: bool = False
     pulls_diagnostics: bool = False
     refreshes_lenses: bool = False
@@ -102,13 +105,14 @@ class Abilities:
 def abilities_of(client: types.ClientCapabilities) -> Abilities:
     """What a client says of itself."""
     resolved = get_capability(client, "text_document.code_action.resolve_support.properties", [])
-    formats = get_capability(client, "text_document.completion.completion_item.documentation_format", [])
     # A client that cannot be told to pull again would miss what a look-up finds out: it is pushed to instead.
     pulls = get_capability(client, "text_document.diagnostic") is not None
     return Abilities(
         versioned_edits=bool(get_capability(client, "workspace.workspace_edit.document_changes")),
+        applies_edits=bool(get_capability(client, "workspace.apply_edit")),
         resolves_edits="edit" in resolved and bool(get_capability(client, "text_document.code_action.data_support")),
-        reads_markdown=types.MarkupKind.Markdown in formats,
+        hovers_markdown=_prefers_markdown(client, "text_document.hover.content_format"),
+        documents_markdown=_prefers_markdown(client, "text_document.completion.completion_item.documentation_format"),
         nests_symbols=bool(
             get_capability(client, "text_document.document_symbol.hierarchical_document_symbol_support")
         ),
@@ -118,3 +122,8 @@ def abilities_of(client: types.ClientCapabilities) -> Abilities:
         registers_watchers=bool(get_capability(client, "workspace.did_change_watched_files.dynamic_registration")),
         registers_configuration=bool(get_capability(client, "workspace.did_change_configuration.dynamic_registration")),
     )
+
+
+def _prefers_markdown(client: types.ClientCapabilities, where: str) -> bool:
+    """Formats are listed in the order they are preferred in; a client that lists none is promised plain text alone."""
+    return list(get_capability(client, where, []) or [])[:1] == [types.MarkupKind.Markdown]

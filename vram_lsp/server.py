@@ -15,10 +15,10 @@ from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import GpuSource
 from vram_lsp import __version__, proto
-from vram_lsp.features import code_action, completion, execute_command
+from vram_lsp.features import code_action, completion, execute_command, receipt, trial
 from vram_lsp.features.code_lens import code_lenses
 from vram_lsp.features.diagnostics import diagnostics
-from vram_lsp.features.document_diagnostic import NOTHING, document_diagnostic
+from vram_lsp.features.document_diagnostic import NOTHING, Report, document_diagnostic
 from vram_lsp.features.document_link import definition, document_links
 from vram_lsp.features.document_symbol import document_symbols
 from vram_lsp.features.hover import hover
@@ -26,6 +26,7 @@ from vram_lsp.features.inlay_hint import inlay_hints
 from vram_lsp.lookups import Lookups, Question
 from vram_lsp.model_cache import ModelCache, default_folder
 from vram_lsp.model_sources import model_sources
+from vram_lsp.patience import STILL_S, is_waiting
 from vram_lsp.session import Session, Snapshot, path_of
 
 SECTION = "vramLsp"
@@ -52,8 +53,11 @@ class VramServer(LanguageServer):
         self.gpus = gpus
         self._tasks: set[asyncio.Task[None]] = set()
         self._settling: dict[str, asyncio.TimerHandle] = {}
+        self._typing: dict[str, asyncio.TimerHandle] = {}
         self._standing: set[Question] = set()
         self.is_configured = asyncio.Event()
+        self.was_shut_down = False
+        self.exit_code = 0
         self.abilities = proto.Abilities()
 
     def report_server_error(self, error: Exception, source: Any) -> None:
@@ -77,8 +81,24 @@ class VramServer(LanguageServer):
         document = self.session.documents[uri]
         if not self.abilities.pulls_diagnostics and (snapshot.analysis.is_ours or document.shown):
             document.shown = True
-            self.text_document_publish_diagnostics(diagnostics(snapshot))
+            self.text_document_publish_diagnostics(diagnostics(snapshot, document.typed))
         return snapshot
+
+    def show_when_still(self, uri: str, snapshot: Snapshot) -> None:
+        """Show what waits on the line that is being typed once nobody types any more."""
+        timer = self._typing.pop(uri, None)
+        if timer is not None:
+            timer.cancel()
+        if is_waiting(snapshot.analysis, self.session.documents[uri].typed):
+            self._typing[uri] = asyncio.get_running_loop().call_later(STILL_S, self._is_still, uri)
+
+    def _is_still(self, uri: str) -> None:
+        self._typing.pop(uri, None)
+        document = self.session.documents.get(uri)
+        if document is not None:
+            document.typed = None
+            self.publish(uri)
+            self.refresh_diagnostics()
 
     def publish_all(self) -> None:
         """Show every document again, after something outside them changed."""
@@ -90,12 +110,16 @@ class VramServer(LanguageServer):
         """Have the client ask again for what it asks for by itself, where it can be told to."""
         if not self.session.documents:
             return
-        if self.abilities.pulls_diagnostics:
-            self.start(_told(self.workspace_diagnostic_refresh_async(None)))
+        self.refresh_diagnostics()
         if self.abilities.refreshes_lenses:
             self.start(_told(self.workspace_code_lens_refresh_async(None)))
         if self.abilities.refreshes_hints:
             self.start(_told(self.workspace_inlay_hint_refresh_async(None)))
+
+    def refresh_diagnostics(self) -> None:
+        """Have a client that pulls diagnostics do so again."""
+        if self.abilities.pulls_diagnostics:
+            self.start(_told(self.workspace_diagnostic_refresh_async(None)))
 
     def look_up(self, uri: str, snapshot: Snapshot, after: float) -> None:
         """Ask for the models a document wants once it has been still for ``after`` seconds."""
@@ -160,7 +184,7 @@ def _initialize(server: VramServer, params: types.InitializeParams) -> None:
     session.encoding = proto.encoding_of(server.workspace.position_encoding)
     server.abilities = proto.abilities_of(params.capabilities)
     if server.abilities.pulls_diagnostics:
-        server.feature(types.TEXT_DOCUMENT_DIAGNOSTIC, _DIAGNOSTIC_OPTIONS)(_DOCUMENT_DIAGNOSTIC)
+        server.feature(types.TEXT_DOCUMENT_DIAGNOSTIC, _DIAGNOSTIC_OPTIONS)(_document_diagnostic)
     if isinstance(params.initialization_options, dict):
         options = params.initialization_options
         values = options.get(SECTION, options)
@@ -174,6 +198,15 @@ async def _initialized(server: VramServer, _: types.InitializedParams) -> None:
         await _pull_configuration(server)
     finally:
         server.is_configured.set()
+
+
+def _shutdown(server: VramServer, _: None = None) -> None:
+    server.was_shut_down = True
+
+
+def _exit(server: VramServer, _: None = None) -> None:
+    """LSP has the process fail when the end was not announced."""
+    server.exit_code = 0 if server.was_shut_down else 1
 
 
 async def _detect(server: VramServer) -> None:
@@ -245,6 +278,7 @@ def _show(server: VramServer, uri: str, after: float) -> None:
     snapshot = server.publish(uri)
     if snapshot is not None:
         server.look_up(uri, snapshot, after)
+        server.show_when_still(uri, snapshot)
 
 
 def _show_all(server: VramServer) -> None:
@@ -261,7 +295,10 @@ def _clear_cache(server: VramServer, *_: Any) -> None:
     _show_all(server)
 
 
-def _did_save(server: VramServer, _: types.DidSaveTextDocumentParams) -> None:
+def _did_save(server: VramServer, params: types.DidSaveTextDocumentParams) -> None:
+    document = server.session.documents.get(params.text_document.uri)
+    if document is not None:
+        document.typed = None
     server.session.reread_projects()
     server.publish_all()
 
@@ -287,7 +324,20 @@ def _did_change_workspace_folders(server: VramServer, _: types.DidChangeWorkspac
 
 
 async def _plan(server: VramServer, *arguments: Any) -> dict[str, Any]:
-    return execute_command.plan(await _settled(server, arguments))
+    asked = trial.read_trial(arguments)
+    return trial.plan(await _settled(server, arguments), asked, server.abilities)
+
+
+async def _apply(server: VramServer, *arguments: Any) -> dict[str, Any]:
+    asked = trial.read_trial(arguments)
+    edit = trial.edit_to_apply(await _settled(server, arguments), asked, server.abilities)
+    applied = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, "Apply to file"))
+    return {"applied": applied.applied, "failure_reason": applied.failure_reason}
+
+
+async def _receipt(server: VramServer, *arguments: Any) -> dict[str, Any]:
+    sources = model_sources(server.session.hub)
+    return await asyncio.to_thread(receipt.receipt, arguments, server.session.folders, sources)
 
 
 async def _recommend(server: VramServer, *arguments: Any) -> dict[str, Any]:
@@ -305,6 +355,15 @@ async def _settled(server: VramServer, arguments: tuple[Any, ...]) -> Snapshot:
     if snapshot is None:
         raise JsonRpcInvalidParams("the first argument must be the URI of an open document")
     return snapshot
+
+
+def _document_diagnostic(server: VramServer, params: types.DocumentDiagnosticParams) -> Report:
+    uri = params.text_document.uri
+    snapshot = server.session.snapshot(uri)
+    if snapshot is None:
+        return NOTHING
+    typed = server.session.documents[uri].typed
+    return _guarded(lambda: document_diagnostic(snapshot, params.previous_result_id, typed), NOTHING)
 
 
 def _resolve_completion(server: VramServer, item: types.CompletionItem) -> types.CompletionItem:
@@ -348,7 +407,6 @@ def _guarded(answer: Callable[[], _T], otherwise: _T) -> _T:
 
 
 _DIAGNOSTIC_OPTIONS = types.DiagnosticOptions(inter_file_dependencies=False, workspace_diagnostics=False)
-_DOCUMENT_DIAGNOSTIC = _on_document(lambda snapshot, params, _: document_diagnostic(snapshot, params), NOTHING)
 _CODE_ACTION_OPTIONS = types.CodeActionOptions(
     code_action_kinds=[types.CodeActionKind.QuickFix, code_action.FIX_ALL], resolve_provider=True
 )
@@ -356,6 +414,8 @@ _CODE_ACTION_OPTIONS = types.CodeActionOptions(
 _METHODS: tuple[tuple[str, Callable[..., Any], Any], ...] = (
     (types.INITIALIZE, _initialize, None),
     (types.INITIALIZED, _initialized, None),
+    (types.SHUTDOWN, _shutdown, None),
+    (types.EXIT, _exit, None),
     (types.WORKSPACE_DID_CHANGE_CONFIGURATION, _did_change_configuration, None),
     (types.WORKSPACE_DID_CHANGE_WATCHED_FILES, _did_change_watched_files, None),
     (types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, _did_change_workspace_folders, None),
@@ -363,7 +423,7 @@ _METHODS: tuple[tuple[str, Callable[..., Any], Any], ...] = (
     (types.TEXT_DOCUMENT_DID_CHANGE, _did_change, None),
     (types.TEXT_DOCUMENT_DID_SAVE, _did_save, None),
     (types.TEXT_DOCUMENT_DID_CLOSE, _did_close, None),
-    (types.TEXT_DOCUMENT_HOVER, _on_document(lambda at, params, _: hover(at, params.position), None), None),
+    (types.TEXT_DOCUMENT_HOVER, _on_document(lambda at, params, can: hover(at, params.position, can), None), None),
     (types.TEXT_DOCUMENT_CODE_ACTION, _on_document(code_action.code_actions, []), _CODE_ACTION_OPTIONS),
     (types.CODE_ACTION_RESOLVE, _resolve_code_action, None),
     (
@@ -380,6 +440,8 @@ _METHODS: tuple[tuple[str, Callable[..., Any], Any], ...] = (
 )
 _COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (execute_command.PLAN, _plan),
+    (trial.APPLY, _apply),
+    (receipt.RECEIPT, _receipt),
     (execute_command.RECOMMEND, _recommend),
     (execute_command.CLEAR_CACHE, _clear_cache),
 )

@@ -20,6 +20,7 @@ from vram_engine.text import Encoding
 from vram_lsp.config import Config, HubMode, find_project, hub_mode, read_config
 from vram_lsp.lookups import Lookups, Question
 from vram_lsp.model_sources import model_sources
+from vram_lsp.patience import edited_line
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,20 @@ class Snapshot:
     encoding: Encoding
     context: Context
     folders: tuple[Path, ...]
+    before: Analysis | None = None
 
     @cached_property
     def analysis(self) -> Analysis:
         """Computed once, whatever feature asks first."""
-        return analyse(self.text, self.context)
+        return analyse(self.text, self.context, self.before)
 
 
 @dataclass(slots=True)
 class Document:
     """An open document as the client last sent it.
 
-    ``dialects`` is what its YAML documents were recognised as, ``shown`` whether diagnostics were ever published.
+    ``dialects`` is what its YAML documents were recognised as, ``shown`` whether diagnostics were ever published,
+    ``typed`` the line that was edited last, until the document has been still for a while.
     """
 
     uri: str
@@ -51,8 +54,10 @@ class Document:
     text: str
     dialects: tuple[str | None, ...] = ()
     snapshot: Snapshot | None = None
+    analysis: Analysis | None = None
     config: Config | None = None
     shown: bool = False
+    typed: int | None = None
 
 
 class Session:
@@ -79,6 +84,7 @@ class Session:
         document = self.documents.get(uri)
         if document is None:
             return None
+        document.typed = edited_line(document.text, text)
         document.version, document.text, document.snapshot = version, text, None
         return document
 
@@ -93,7 +99,8 @@ class Session:
             return None
         if document.snapshot is None:
             document.snapshot = self._snapshot(document)
-            document.dialects = document.snapshot.analysis.dialects
+            document.analysis = document.snapshot.analysis
+            document.dialects = document.analysis.dialects
         return document.snapshot
 
     def _snapshot(self, document: Document) -> Snapshot:
@@ -108,7 +115,9 @@ class Session:
             severities=document.config.severities,
             measured=document.config.measured,
         )
-        return Snapshot(document.uri, document.version, document.text, self.encoding, context, folders)
+        return Snapshot(
+            document.uri, document.version, document.text, self.encoding, context, folders, document.analysis
+        )
 
     def _config(self, path: Path | None) -> Config:
         project = find_project(path, self.folders) if path is not None else None

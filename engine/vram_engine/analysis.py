@@ -16,12 +16,13 @@ from vram_engine.hardware import Node
 from vram_engine.measured import Measured
 from vram_engine.model.by_size import from_parameter_count
 from vram_engine.model.reference import FoundModel, ModelRef
-from vram_engine.model.spec import Unavailable
+from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.modelled import unmodelled
 from vram_engine.plan import Anchor, Plan, Where
 from vram_engine.recommend import Failing, recommendations
 from vram_engine.refusals import refusals
 from vram_engine.resolution import engine_args, model_ref, node, workload
+from vram_engine.resumed import resumed
 from vram_engine.rules import RULES
 from vram_engine.rules.base import FileView, Finding, Severity
 from vram_engine.syntax.comments import line_for_comments
@@ -71,13 +72,17 @@ class Analysis:
         return where
 
 
-def analyse(text: str, context: Context | None = None) -> Analysis:
-    """Analyse one file. Total: any text gives an answer."""
+def analyse(text: str, context: Context | None = None, before: Analysis | None = None) -> Analysis:
+    """Analyse one file. Total: any text gives an answer.
+
+    ``before`` is an earlier answer about it. It changes nothing but the time: what it sized is not sized again.
+    """
     context = context or Context()
     tree = parse(text)
     reading = _Reading(tree, context)
+    sized_before = before.plans if before is not None else ()
     plans = tuple(
-        plan_of(deployment, index, context, deployment.anchor or first_key(tree, deployment.document))
+        plan_of(deployment, index, context, deployment.anchor or first_key(tree, deployment.document), sized_before)
         for index, deployment in enumerate(reading.deployments)
     )
     view = FileView(tree, reading.ours, reading.directives, frozenset(rule.name for rule in RULES))
@@ -123,8 +128,13 @@ class _Reading:
         )
 
 
-def plan_of(deployment: Deployment, index: int, context: Context, fallback: Where) -> Plan:
-    """Everything about one deployment; ``fallback`` is where findings go that belong to no key."""
+def plan_of(
+    deployment: Deployment, index: int, context: Context, fallback: Where, before: tuple[Plan, ...] = ()
+) -> Plan:
+    """Everything about one deployment; ``fallback`` is where findings go that belong to no key.
+
+    Of the plans ``before``, one of the same deployment saves sizing it again.
+    """
     deployment = replace(deployment, measured=context.measured)
     ref = model_ref(deployment)
     model = context.models.get(ref) if ref is not None else None
@@ -145,7 +155,12 @@ def plan_of(deployment: Deployment, index: int, context: Context, fallback: Wher
     )
     if not isinstance(model, FoundModel) or not isinstance(where, Node):
         return plan
-    sized = estimate(deployment, model.spec, where)
+    return resumed(plan, before) or _sized(plan, model.spec, where)
+
+
+def _sized(plan: Plan, spec: ModelSpec, where: Node) -> Plan:
+    deployment = plan.deployment
+    sized = estimate(deployment, spec, where)
     plan = replace(plan, estimate=sized)
     if not isinstance(sized, Estimate):
         return plan
@@ -153,7 +168,7 @@ def plan_of(deployment: Deployment, index: int, context: Context, fallback: Wher
     plan = replace(plan, feasibility=feasibility)
     if feasibility.verdict == "fits" or plan.unmodelled or plan.refusals:
         return plan
-    failing = Failing(deployment, model.spec, where, sized)
+    failing = Failing(deployment, spec, where, sized)
     return replace(plan, recommendations=recommendations(failing))
 
 

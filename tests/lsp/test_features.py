@@ -14,7 +14,7 @@ from vram_engine.facts.catalogue import catalogue_model
 from vram_engine.syntax.edits import TextEdit, apply
 from vram_engine.text import Span
 from vram_lsp import proto
-from vram_lsp.features import code_action, completion, execute_command
+from vram_lsp.features import code_action, completion, execute_command, trial
 from vram_lsp.features.code_lens import code_lenses
 from vram_lsp.features.document_diagnostic import document_diagnostic
 from vram_lsp.features.document_link import definition, document_links
@@ -142,7 +142,9 @@ def test_an_item_is_documented_when_it_is_looked_at(snapshot):
     (item,) = (each for each in completed(taken, "gpu=") if each.label == "h100-sxm-80")
     assert item.documentation is None
     item.data = json.loads(json.dumps(item.data))
-    shown = completion.resolved(taken, replace_documentation(item), proto.Abilities(reads_markdown=True)).documentation
+    shown = completion.resolved(
+        taken, replace_documentation(item), proto.Abilities(documents_markdown=True)
+    ).documentation
     assert shown.kind == types.MarkupKind.Markdown
     assert "**fits " in shown.value
     plain = completion.resolved(taken, replace_documentation(item), LEAST).documentation
@@ -167,12 +169,11 @@ def test_items_of_keys_and_rules_need_no_document(snapshot):
 
 def test_a_report_is_named_by_its_content(snapshot):
     """The same findings have the same id, which alone is sent when the client has it; others have another."""
-    first = document_diagnostic(snapshot(QWEN), types.DocumentDiagnosticParams(DOCUMENT))
+    first = document_diagnostic(snapshot(QWEN), None)
     assert [each.code for each in first.items] == ["out-of-memory"]
-    again = types.DocumentDiagnosticParams(DOCUMENT, previous_result_id=first.result_id)
-    unchanged = document_diagnostic(snapshot(QWEN, version=2), again)
+    unchanged = document_diagnostic(snapshot(QWEN, version=2), first.result_id)
     assert (unchanged.kind, unchanged.result_id) == ("unchanged", first.result_id)
-    moved = document_diagnostic(snapshot("\n" + QWEN), again)
+    moved = document_diagnostic(snapshot("\n" + QWEN), first.result_id)
     assert moved.kind == "full"
     assert moved.result_id != first.result_id
 
@@ -239,7 +240,7 @@ def test_hints_and_lenses_stand_at_exact_places(snapshot):
 
 def test_the_plan_of_a_document_is_that_of_the_command_line(snapshot):
     """The public JSON document, of the text in the editor."""
-    document = execute_command.plan(snapshot(QWEN))
+    document = trial.plan(snapshot(QWEN), trial.Trial({}), LEAST)
     (deployment,) = document["deployments"]
     assert document["schema_version"] == 1
     assert (deployment["dialect"], deployment["verdict"]) == ("serve-config", "infeasible")

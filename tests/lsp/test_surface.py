@@ -40,6 +40,7 @@ def rich(encoding="utf-16", *, pulls=True):
         general=types.GeneralClientCapabilities(position_encodings=[types.PositionEncodingKind(encoding)]),
         text_document=types.TextDocumentClientCapabilities(
             completion=types.CompletionClientCapabilities(completion_item=item),
+            hover=types.HoverClientCapabilities(content_format=[types.MarkupKind.Markdown]),
             code_action=types.CodeActionClientCapabilities(data_support=True, resolve_support=resolving),
             document_symbol=types.DocumentSymbolClientCapabilities(hierarchical_document_symbol_support=True),
             diagnostic=types.DiagnosticClientCapabilities() if pulls else None,

@@ -51,8 +51,7 @@ def resolved(snapshot: Snapshot | None, item: types.CompletionItem, abilities: p
     """The item with its documentation; values are sized in the document as it is now."""
     text = _documentation(snapshot, item.data) if isinstance(item.data, dict) else ""
     if text:
-        kind = types.MarkupKind.Markdown if abilities.reads_markdown else types.MarkupKind.PlainText
-        item.documentation = types.MarkupContent(kind, text if abilities.reads_markdown else text.replace("**", ""))
+        item.documentation = proto.markup(text, markdown=abilities.documents_markdown)
     return item
 
 

@@ -15,10 +15,10 @@ Report: TypeAlias = types.RelatedFullDocumentDiagnosticReport | types.RelatedUnc
 NOTHING: Report = types.RelatedFullDocumentDiagnosticReport([])
 
 
-def document_diagnostic(snapshot: Snapshot, params: types.DocumentDiagnosticParams) -> Report:
+def document_diagnostic(snapshot: Snapshot, previous: str | None, typed: int | None = None) -> Report:
     """A full report under an id made of its content, or the id alone where the client has that content."""
-    items = diagnostics(snapshot).diagnostics
+    items = diagnostics(snapshot, typed).diagnostics
     result_id = hashlib.blake2b(repr(items).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-    if result_id == params.previous_result_id:
+    if result_id == previous:
         return types.RelatedUnchangedDocumentDiagnosticReport(result_id)
     return types.RelatedFullDocumentDiagnosticReport(items, result_id=result_id)

@@ -1,8 +1,7 @@
-"""workspace/executeCommand: the plan of an open document as programs read it, and what would fit instead."""
+"""workspace/executeCommand: the names of the first commands, and what would fit instead."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from vram_engine.fixing import edits_of
@@ -10,20 +9,11 @@ from vram_engine.plan import Plan
 from vram_engine.recommend import Recommendation
 from vram_engine.rules.base import ChangeSettings, Fix
 from vram_lsp import proto
-from vram_lsp.session import Snapshot, path_of
+from vram_lsp.session import Snapshot
 
 PLAN = "vramLsp.plan"
 RECOMMEND = "vramLsp.recommend"
 CLEAR_CACHE = "vramLsp.clearCache"
-
-
-def plan(snapshot: Snapshot) -> dict[str, Any]:
-    """The document of ``plan --json`` for the text as it stands in the editor."""
-    from vram_lsp.checking import Checked
-    from vram_lsp.report.document import plan_document
-
-    path = path_of(snapshot.uri) or Path(snapshot.uri)
-    return plan_document(Checked(path, snapshot.analysis, snapshot.context))
 
 
 def recommend(snapshot: Snapshot, abilities: proto.Abilities) -> dict[str, Any]:

@@ -9,8 +9,11 @@ from vram_lsp import proto
 from vram_lsp.session import Snapshot
 
 
-def hover(snapshot: Snapshot, position: types.Position) -> types.Hover | None:
-    """The hover at a position."""
+def hover(snapshot: Snapshot, position: types.Position, abilities: proto.Abilities) -> types.Hover | None:
+    """The hover at a position, in the form the client shows."""
     lines = snapshot.analysis.tree.lines
     found = view(snapshot.analysis, proto.offset_of(lines, position, snapshot.encoding))
-    return None if found is None else proto.hover(lines, found, snapshot.encoding)
+    if found is None:
+        return None
+    contents = proto.markup(found.markdown, markdown=abilities.hovers_markdown)
+    return types.Hover(contents, proto.range_of(lines, found.span, snapshot.encoding))
