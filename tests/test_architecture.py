@@ -19,7 +19,7 @@ WORLD = {"os", "time", "socket", "subprocess", "asyncio", "huggingface_hub", "py
 LAYERS = (
     ("text",),
     ("syntax",),
-    ("deployment", "facts", "hardware", "measured"),
+    ("deployment", "facts", "hardware", "lent", "measured", "mounts"),
     ("dialects",),
     ("model",),
     ("ports",),

@@ -36,12 +36,16 @@ class NoGpu:
 
 
 def model_ref(deployment: Deployment) -> ModelRef | None:
-    """The model a deployment names; None when it names none, or its name cannot be told."""
+    """The model a deployment names; None when it names none, or its name cannot be told.
+
+    A path in a container stands for what is mounted there, where that is known.
+    """
     name = deployment.value("model")
     if name is None or str(name).strip() == "":
         return None
     revision = deployment.value("revision")
-    return ModelRef(str(name), None if revision is None else str(revision))
+    mounted = deployment.outside(str(name)) if str(name).startswith("/") else None
+    return ModelRef(mounted or str(name), None if revision is None else str(revision))
 
 
 def vllm_version(deployment: Deployment) -> Version:
