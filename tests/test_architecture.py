@@ -26,6 +26,7 @@ LAYERS = (
     ("sizing",),
     ("modelled",),
     ("feasibility", "resolution"),
+    ("beside",),
     ("refusals",),
     ("estimate",),
     ("recommend", "performance", "receipt"),
