@@ -20,10 +20,10 @@ from vram_engine.model.by_size import from_parameter_count
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.modelled import unmodelled
-from vram_engine.plan import Anchor, Plan, Where
+from vram_engine.plan import Anchor, Plan, Where, worst
 from vram_engine.recommend import Failing, recommendations
 from vram_engine.refusals import refusals
-from vram_engine.resolution import engine_args, model_ref, node, workload
+from vram_engine.resolution import choices, engine_args, model_ref, node, workload
 from vram_engine.rules import RULES
 from vram_engine.rules.base import FileView, Finding, Severity
 from vram_engine.syntax.comments import line_for_comments
@@ -151,8 +151,16 @@ def _completed(deployment: Deployment, more: Iterable[Setting], context: Context
 
 
 def plan_of(deployment: Deployment, index: int, context: Context, fallback: Where) -> Plan:
-    """Everything about one deployment; ``fallback`` is where findings go that belong to no key."""
+    """Everything about one deployment; ``fallback`` is where findings go that belong to no key.
+
+    Where one of several kinds of GPU will be used, the worst of them decides.
+    """
     deployment = replace(deployment, measured=context.measured)
+    plans = [_plan_of(chosen, index, context, fallback) for chosen in choices(deployment)]
+    return worst([replace(plan, deployment=deployment, anchor=Anchor(deployment, fallback)) for plan in plans])
+
+
+def _plan_of(deployment: Deployment, index: int, context: Context, fallback: Where) -> Plan:
     ref = model_ref(deployment)
     model = context.models.get(ref) if ref is not None else None
     if ref is None or isinstance(model, Unavailable):

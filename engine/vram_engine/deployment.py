@@ -54,9 +54,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A setting that is there, but whose value cannot be told; never treated as the default."""
+    """A setting that is there, but whose value cannot be told; never treated as the default.
+
+    ``any_of`` are values of which one will be in force, where it is known which.
+    """
 
     reason: str
+    any_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
