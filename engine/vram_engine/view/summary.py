@@ -147,8 +147,7 @@ def refusal_words(plan: Plan) -> tuple[str, ...]:
 def notes(plan: Plan) -> tuple[str, ...]:
     """What was found, assumed or chosen on the way, one sentence each."""
     found = list(plan.model.notes) if isinstance(plan.model, FoundModel) else []
-    if plan.rests_on_assumptions:
-        found.append(plan.rests_on_assumptions)
+    found += [words for words in (plan.choices_words, plan.rests_on_assumptions) if words]
     if isinstance(plan.estimate, Estimate):
         found += plan.estimate.budget.notes
         found += _rank_words(plan.estimate.budget)
