@@ -22,7 +22,7 @@ OWN = {
 }
 
 _SWITCHES = frozenset({"--json", "--explain", "--online", "--write", "-", "-h", "--help"})
-_OPTIONS = frozenset({"--vllm-version", *(f"--{option.replace('_', '-')}" for option in OWN)})
+_OPTIONS = frozenset({"--vllm-version", "--html", *(f"--{option.replace('_', '-')}" for option in OWN)})
 
 
 def split_plan(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--json", action="store_true", help="print the document that programs read")
     plan.add_argument("--online", action="store_true", help=_ONLINE)
     plan.add_argument("--explain", action="store_true", help="every term with its parts and bounds")
+    plan.add_argument("--html", type=Path, metavar="OUT", help="write the plan as a web page that needs nothing else")
     plan.add_argument("--gpu", metavar="NAME")
     plan.add_argument("--gpus", type=_count, metavar="N")
     plan.add_argument("--gpu-memory-bytes", type=_count, metavar="B")
@@ -187,7 +188,7 @@ def _plan(options: argparse.Namespace) -> int:
         checked = analysed_arguments(settings, sources)
     else:
         raise UsageError("plan needs a FILE, or --model with flags of vllm serve")
-    return report.show_plan(checked, as_json=options.json, explain=options.explain)
+    return report.show_plan(checked, as_json=options.json, explain=options.explain, page=options.html)
 
 
 def _receipt(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import GpuSource
 from vram_lsp import __version__, proto
-from vram_lsp.features import code_action, completion, execute_command, receipt, trial
+from vram_lsp.features import code_action, completion, execute_command, plan_page, receipt, trial
 from vram_lsp.features.code_lens import code_lenses
 from vram_lsp.features.diagnostics import diagnostics
 from vram_lsp.features.document_diagnostic import NOTHING, Report, document_diagnostic
@@ -354,6 +354,17 @@ async def _plan(server: VramServer, *arguments: Any) -> dict[str, Any]:
     return trial.plan(await _settled(server, arguments), asked, server.abilities)
 
 
+async def _plan_page(server: VramServer, *arguments: Any) -> dict[str, Any]:
+    """The page is shown outside the editor where the client can; elsewhere its address is the answer."""
+    snapshot = await _settled(server, arguments)
+    uri = plan_page.written(trial.plan(snapshot, trial.Trial({}), server.abilities), snapshot.uri)
+    window = server.client_capabilities.window
+    if window is None or window.show_document is None or not window.show_document.support:
+        return {"uri": uri, "shown": False}
+    shown = await server.window_show_document_async(types.ShowDocumentParams(uri, external=True))
+    return {"uri": uri, "shown": shown.success}
+
+
 async def _apply(server: VramServer, *arguments: Any) -> dict[str, Any]:
     asked = trial.read_trial(arguments)
     edit = trial.edit_to_apply(await _settled(server, arguments), asked, server.abilities)
@@ -469,6 +480,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (execute_command.PLAN, _plan),
     (trial.APPLY, _apply),
     (receipt.RECEIPT, _receipt),
+    (plan_page.PLAN_PAGE, _plan_page),
     (execute_command.RECOMMEND, _recommend),
     (execute_command.CLEAR_CACHE, _clear_cache),
 )
