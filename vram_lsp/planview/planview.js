@@ -64,8 +64,9 @@ function section(deployment, index) {
     { "aria-label": deployment.name },
     heading(deployment),
     deployment.failure ? el("p", {}, deployment.failure.message) : null,
-    ...(deployment.memory ? drawn(deployment, index) : [el("p", {}, "There is no budget to draw.")]),
+    ...(deployment.memory ? bought(deployment) : [el("p", {}, "There is no budget to draw.")]),
     host ? controls(deployment, index) : null,
+    ...(deployment.memory ? tables(deployment, index) : []),
     recommendations(deployment),
   );
 }
@@ -82,13 +83,18 @@ function heading(deployment) {
   );
 }
 
-function drawn(deployment, index) {
+function bought(deployment) {
   return [
     el("h2", {}, "Memory of each GPU"),
     bars(deployment),
     key(deployment),
-    el("p", {}, bought(deployment)),
+    el("p", {}, words(deployment)),
     speed(deployment),
+  ];
+}
+
+function tables(deployment, index) {
+  return [
     details(`table-${index}`, "The same as a table", table(deployment)),
     el("h2", {}, "What fits: requests at once by tokens of each"),
     grid(deployment),
@@ -192,7 +198,8 @@ function key(deployment) {
   );
 }
 
-function bought({ memory, kv_cache: kv, max_model_len: length }) {
+/** What the memory buys, and how little would be enough. */
+function words({ memory, kv_cache: kv, max_model_len: length }) {
   const parts = [];
   if (kv.capacity_tokens !== null && memory.kv_cache_available_bytes > 0) {
     parts.push(

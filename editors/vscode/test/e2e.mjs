@@ -138,6 +138,8 @@ await check("its sliders size anew, and the numbers are the command line's", asy
   const { deployments } = JSON.parse(execFileSync(join(CHECKOUT, ".venv/bin/vram-lsp"), ["plan", join(folder, "plan.yaml"), ...flags], { encoding: "utf8" }));
   const required = (deployments[0].memory.required_bytes / 2 ** 30).toFixed(2);
   await view.locator("main", { hasText: `Required: ${required} GiB.` }).waitFor({ timeout: PATIENCE });
+  await view.locator("h1").first().scrollIntoViewIfNeeded();
+  await page.keyboard.press("Control+J");
   await picture(page, "plan");
 });
 await check("what a slider tried is written into the file", async () => {
