@@ -98,6 +98,7 @@ class Abilities:
     pulls_diagnostics: bool = False
     refreshes_lenses: bool = False
     refreshes_hints: bool = False
+    shows_progress: bool = False
     registers_watchers: bool = False
     registers_configuration: bool = False
 
@@ -119,6 +120,7 @@ def abilities_of(client: types.ClientCapabilities) -> Abilities:
         pulls_diagnostics=pulls and bool(get_capability(client, "workspace.diagnostics.refresh_support")),
         refreshes_lenses=bool(get_capability(client, "workspace.code_lens.refresh_support")),
         refreshes_hints=bool(get_capability(client, "workspace.inlay_hint.refresh_support")),
+        shows_progress=bool(get_capability(client, "window.work_done_progress")),
         registers_watchers=bool(get_capability(client, "workspace.did_change_watched_files.dynamic_registration")),
         registers_configuration=bool(get_capability(client, "workspace.did_change_configuration.dynamic_registration")),
     )
