@@ -94,6 +94,8 @@ class Abilities:
     resolves_edits: bool = False
     hovers_markdown: bool = False
     documents_markdown: bool = False
+    signs_markdown: bool = False
+    inserts_snippets: bool = False
     nests_symbols: bool = False
     pulls_diagnostics: bool = False
     refreshes_lenses: bool = False
@@ -114,6 +116,10 @@ def abilities_of(client: types.ClientCapabilities) -> Abilities:
         resolves_edits="edit" in resolved and bool(get_capability(client, "text_document.code_action.data_support")),
         hovers_markdown=_prefers_markdown(client, "text_document.hover.content_format"),
         documents_markdown=_prefers_markdown(client, "text_document.completion.completion_item.documentation_format"),
+        signs_markdown=_prefers_markdown(
+            client, "text_document.signature_help.signature_information.documentation_format"
+        ),
+        inserts_snippets=bool(get_capability(client, "text_document.completion.completion_item.snippet_support")),
         nests_symbols=bool(
             get_capability(client, "text_document.document_symbol.hierarchical_document_symbol_support")
         ),

@@ -16,7 +16,7 @@ from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import GpuSource
 from vram_lsp import __version__, proto
-from vram_lsp.features import code_action, completion, execute_command, receipt, trial
+from vram_lsp.features import code_action, completion, execute_command, receipt, signature_help, trial
 from vram_lsp.features.code_lens import code_lenses
 from vram_lsp.features.diagnostics import diagnostics
 from vram_lsp.features.document_diagnostic import NOTHING, Report, document_diagnostic
@@ -472,9 +472,10 @@ _METHODS: tuple[tuple[str, Callable[..., Any], Any], ...] = (
     (types.CODE_ACTION_RESOLVE, _resolve_code_action, None),
     (
         types.TEXT_DOCUMENT_COMPLETION,
-        _on_document(lambda at, params, _: completion.completion(at, params), []),
+        _on_document(lambda at, params, can: completion.completion(at, params, can), []),
         completion.OPTIONS,
     ),
+    (types.TEXT_DOCUMENT_SIGNATURE_HELP, _on_document(signature_help.signature_help, None), signature_help.OPTIONS),
     (types.COMPLETION_ITEM_RESOLVE, _resolve_completion, None),
     (types.TEXT_DOCUMENT_INLAY_HINT, _on_document(lambda at, params, _: inlay_hints(at, params), []), None),
     (types.TEXT_DOCUMENT_CODE_LENS, _on_document(lambda at, *_: code_lenses(at), []), None),

@@ -231,7 +231,7 @@ class Fuzz:
             "completion",
             "textDocument/completion",
             here,
-            lambda: completion_feature.completion(fresh, types.CompletionParams(identifier, place)),
+            lambda: completion_feature.completion(fresh, types.CompletionParams(identifier, place), ABILITIES),
         )
         yield "symbols", "textDocument/documentSymbol", ranged, lambda: document_symbols(fresh, ABILITIES)
         yield "links", "textDocument/documentLink", ranged, lambda: document_links(fresh)
