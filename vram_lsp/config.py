@@ -53,6 +53,32 @@ _BY_KEY = {setting.key: setting for setting in SETTINGS}
 
 
 @dataclass(frozen=True, slots=True)
+class EditorSetting:
+    """A setting that only an editor has: its words with the one that counts by default first, none for a command.
+
+    ``for_server`` is False where only the editor's extension reads it.
+    """
+
+    key: str
+    words: tuple[str, ...]
+    description: str
+    for_server: bool = True
+
+
+EDITOR_SETTINGS: tuple[EditorSetting, ...] = (
+    EditorSetting(
+        "hub",
+        ("", *HUB_MODES),
+        "What may be known of the model hub: off, cache (what it said earlier), or on (it may be asked; descriptions "
+        "of models, never weights). Empty: off, and asked about once. Only the user can set it, never a project file.",
+    ),
+    EditorSetting("trace.server", ("off", "messages", "verbose"), "What the server tells of its work.", False),
+    EditorSetting("path", (), "The command that starts the server, with its arguments.", False),
+)
+_NOT_FOR_US = frozenset(setting.key for setting in EDITOR_SETTINGS if not setting.for_server)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """What a user's configuration says for one file, and what in it could not be used."""
 
@@ -87,6 +113,8 @@ def read_config(values: Mapping[str, Any], origin: Origin, where: str) -> Config
             _read_setting(_BY_KEY[key], value, origin, settings, problems, where)
         elif key == "hub":
             _read_hub(value, origin, problems, where)
+        elif key in _NOT_FOR_US and origin == "settings":
+            continue
         else:
             problems.append(f"{where}: {key} is not a setting")
     return Config(tuple(settings), severities, tuple(problems), measured)
@@ -120,7 +148,7 @@ def hub_mode(values: Mapping[str, Any]) -> HubMode | None:
 def _read_hub(value: Any, origin: Origin, problems: list[str], where: str) -> None:
     if origin == "project":
         problems.append(f"{where}: hub is a setting of the editor alone; a project cannot switch the network on")
-    elif value not in HUB_MODES:
+    elif value not in ("", *HUB_MODES):
         problems.append(f"{where}: hub must be one of {', '.join(HUB_MODES)}")
 
 
