@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from vram_engine.analysis import Analysis, Context, analyse
 from vram_engine.sources.catalogue import CatalogueModels
 from vram_engine.sources.local import LocalModels
-from vram_lsp.lookups import find_model
+from vram_lsp.lookups import find
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,11 +19,11 @@ def analysed():
     """A function that analyses a text as the command line would, with models from the catalogue and a folder."""
 
     def analysed(text: str, folder: Path = ROOT, context: Context | None = None) -> Analysis:
-        context = context or Context()
+        context = context or Context(folders=(folder.as_posix(),))
         analysis = analyse(text, context)
         while analysis.wants:
-            found = {ref: find_model((LocalModels(), CatalogueModels()), ref, (folder,)) for ref in analysis.wants}
-            context = replace(context, models={**context.models, **found})
+            sources = (LocalModels(), CatalogueModels())
+            context = context.knowing({wanted: find(sources, wanted, (folder,)) for wanted in analysis.wants})
             analysis = analyse(text, context)
         return analysis
 

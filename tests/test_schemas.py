@@ -63,7 +63,7 @@ SETTINGS = json.loads((ROOT / "editors/schemas/settings.json").read_text())
     [
         ({"vramLsp.vllmVersion": "0.32.0", "vramLsp.hardware.gpu": "h100", "vramLsp.hardware.count": 8}, True),
         ({"vramLsp.estimator": "closed_form", "vramLsp.hub": "cache", "vramLsp.rules": {"tight-memory": "off"}}, True),
-        ({"vramLsp.path": ["vram-lsp", "serve"], "vramLsp.trace.server": "verbose", "editor.fontSize": 12}, True),
+        ({"vramLsp.server.path": "/usr/bin/vram-lsp", "vramLsp.trace.server": "verbose", "editor.fontSize": 12}, True),
         ({"vramLsp.hardware.count": 0}, False),
         ({"vramLsp.estimator": "guess"}, False),
         ({"vramLsp.hub": "always"}, False),
@@ -103,6 +103,6 @@ def test_the_manifest_of_an_extension_gets_the_settings():
 
 def test_what_the_extension_alone_reads_is_no_mistake():
     """The whole section is sent to the server; in a project file the same keys are none."""
-    values = {"trace": {"server": "verbose"}, "path": ["vram-lsp"]}
+    values = {"trace": {"server": "verbose"}, "server": {"path": "vram-lsp"}}
     assert read_config(values, "settings", "vramLsp").problems == ()
     assert len(read_config(values, "project", "vram-lsp.toml").problems) == 2

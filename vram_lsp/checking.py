@@ -9,14 +9,13 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from vram_engine.analysis import Analysis, Context, analyse, analyse_settings
+from vram_engine.analysis import Analysis, Answer, Context, Wanted, analyse, analyse_settings
 from vram_engine.deployment import Setting
-from vram_engine.model.reference import ModelRef
 from vram_engine.ports import ModelSource
 from vram_engine.sources.nvml import NvmlGpus
 from vram_lsp.cli import UsageError
 from vram_lsp.config import Config, find_project
-from vram_lsp.lookups import Answer, find_model
+from vram_lsp.lookups import find
 from vram_lsp.session import detected_settings
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 Ignored: TypeAlias = "tuple[tuple[Path, GitIgnoreSpec], ...]"
 
 YAML_SUFFIXES = (".yaml", ".yml")
-_LookUp = Callable[[frozenset[ModelRef]], dict[ModelRef, Answer]]
+_LookUp = Callable[[frozenset[Wanted]], dict[Wanted, Answer]]
 _SKIPPED_FOLDERS = frozenset({".git", ".venv", "node_modules", "__pycache__"})
 
 
@@ -118,12 +117,14 @@ def analysed_file(path: Path, settings: tuple[Setting, ...], sources: tuple[Mode
     project = find_project(path)
     config = project.config_for(path) if project is not None else None
     outside = config.settings if config is not None else ()
+    folders = (path.resolve().parent, Path.cwd())
     context = Context(
         settings=(*outside, *_detected(), *settings),
         severities=config.severities if config is not None else {},
         measured=config.measured if config is not None else (),
+        folders=tuple(folder.as_posix() for folder in folders),
     )
-    looked_up = partial(_looked_up, sources, (path.resolve().parent, Path.cwd()))
+    looked_up = partial(_looked_up, sources, folders)
     analysis, context = _until_nothing_is_wanted(text, context, looked_up)
     return Checked(path, analysis, context, config.problems if config is not None else ())
 
@@ -138,7 +139,7 @@ def analysed_again(text: str, checked: Checked, sources: tuple[ModelSource, ...]
 def _until_nothing_is_wanted(text: str, context: Context, looked_up: _LookUp) -> tuple[Analysis, Context]:
     analysis = analyse(text, context)
     while analysis.wants:
-        context = replace(context, models={**context.models, **looked_up(analysis.wants)})
+        context = context.knowing(looked_up(analysis.wants))
         analysis = analyse(text, context)
     return analysis, context
 
@@ -154,15 +155,15 @@ def analysed_arguments(settings: tuple[Setting, ...], sources: tuple[ModelSource
     )
     analysis = analyse_settings(context)
     while analysis.wants:
-        context = replace(context, models={**context.models, **_looked_up(sources, (Path.cwd(),), analysis.wants)})
+        context = context.knowing(_looked_up(sources, (Path.cwd(),), analysis.wants))
         analysis = analyse_settings(context)
     return Checked(None, analysis, context, config.problems)
 
 
 def _looked_up(
-    sources: tuple[ModelSource, ...], folders: tuple[Path, ...], wants: frozenset[ModelRef]
-) -> dict[ModelRef, Answer]:
-    return {ref: find_model(sources, ref, folders) for ref in wants}
+    sources: tuple[ModelSource, ...], folders: tuple[Path, ...], wants: frozenset[Wanted]
+) -> dict[Wanted, Answer]:
+    return {wanted: find(sources, wanted, folders) for wanted in wants}
 
 
 @cache

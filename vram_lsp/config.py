@@ -54,15 +54,16 @@ _BY_KEY = {setting.key: setting for setting in SETTINGS}
 
 @dataclass(frozen=True, slots=True)
 class EditorSetting:
-    """A setting that only an editor has: its words with the one that counts by default first, none for a command.
+    """A setting that only an editor has: its words with the one that counts by default first, none for a path.
 
-    ``for_server`` is False where only the editor's extension reads it.
+    ``for_server`` is False where only the editor's extension reads it, ``scope`` is VS Code's word for who may set it.
     """
 
     key: str
     words: tuple[str, ...]
     description: str
     for_server: bool = True
+    scope: str = "machine"
 
 
 EDITOR_SETTINGS: tuple[EditorSetting, ...] = (
@@ -72,8 +73,21 @@ EDITOR_SETTINGS: tuple[EditorSetting, ...] = (
         "What may be known of the model hub: off, cache (what it said earlier), or on (it may be asked; descriptions "
         "of models, never weights). Empty: off, and asked about once. Only the user can set it, never a project file.",
     ),
-    EditorSetting("trace.server", ("off", "messages", "verbose"), "What the server tells of its work.", False),
-    EditorSetting("path", (), "The command that starts the server, with its arguments.", False),
+    EditorSetting(
+        "trace.server",
+        ("off", "messages", "verbose"),
+        "What the server tells of its work.",
+        for_server=False,
+        scope="window",
+    ),
+    EditorSetting(
+        "server.path",
+        (),
+        "The server's program (vram-lsp). Empty: it is looked for in the selected Python environment, the workspace's "
+        ".venv, the search path and the extension's own folder.",
+        for_server=False,
+        scope="machine-overridable",
+    ),
 )
 _NOT_FOR_US = frozenset(setting.key for setting in EDITOR_SETTINGS if not setting.for_server)
 

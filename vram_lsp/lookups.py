@@ -1,4 +1,4 @@
-"""Model look-ups off the event loop: one in flight per question, shared by all who ask, answers remembered."""
+"""Look-ups of models and files off the event loop: one in flight per question, shared by all, answers remembered."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vram_engine.analysis import Answer, Wanted
+from vram_engine.lent import FileRef, Unlent
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import ModelSource
+from vram_engine.sources.files import lend
 
 _log = logging.getLogger("vram_lsp")
 
-Answer = FoundModel | Unavailable
-Question = tuple[ModelRef, tuple[Path, ...]]
+Question = tuple[Wanted, tuple[Path, ...]]
 
 # A slow network drive must not leave an editor without an answer for ever.
 TIMEOUT_S = 20.0
@@ -49,20 +51,16 @@ class Lookups:
         self._sources = sources
         self._answers.clear()
 
-    def known(self, folders: tuple[Path, ...], refs: frozenset[ModelRef] | None = None) -> dict[ModelRef, Answer]:
+    def known(self, folders: tuple[Path, ...]) -> dict[Wanted, Answer]:
         """What has been answered for files in ``folders``."""
-        return {
-            ref: remembered.answer
-            for (ref, where), remembered in self._answers.items()
-            if where == folders and (refs is None or ref in refs)
-        }
+        return {ref: remembered.answer for (ref, where), remembered in self._answers.items() if where == folders}
 
     def is_stale(self, question: Question) -> bool:
         """Whether a failure is old enough to ask again."""
         remembered = self._answers.get(question)
         if remembered is None:
             return True
-        return isinstance(remembered.answer, Unavailable) and self._clock() - remembered.at > RETRY_AFTER_S
+        return isinstance(remembered.answer, Unavailable | Unlent) and self._clock() - remembered.at > RETRY_AFTER_S
 
     async def answer(self, question: Question) -> Answer:
         """The answer, computed once however many wait for it; a waiter that is cancelled cancels only its wait."""
@@ -79,7 +77,7 @@ class Lookups:
             async with asyncio.timeout(TIMEOUT_S):
                 answer = await self._in_thread(sources, question)
         except TimeoutError:
-            answer = Unavailable(f"looking up {question[0].name} took longer than {TIMEOUT_S:.0f} s")
+            answer = _nothing(question[0], f"took longer than {TIMEOUT_S:.0f} s")
         if sources is not self._sources:
             return await self._ask(question)
         self._answers[question] = _Remembered(answer, self._clock())
@@ -110,27 +108,44 @@ class Lookups:
         """Wait no longer for an answer; what is under way goes on for nobody."""
         future = self._waited_for.get(question)
         if future is not None and not future.done():
-            future.set_result(Unavailable(f"looking up {question[0].name} was stopped"))
+            future.set_result(_nothing(question[0], "was stopped"))
 
     def forget(self) -> None:
         """Everything may have changed on disk."""
         self._answers.clear()
+
+    def forget_files(self) -> None:
+        """Files that are not models' may have changed on disk."""
+        self._answers = {
+            question: each for question, each in self._answers.items() if isinstance(question[0], ModelRef)
+        }
 
     def close(self) -> None:
         """Start nothing more; what is under way ends by itself or with the process."""
         self._sources = ()
 
 
-def _found(sources: tuple[ModelSource, ...], ref: ModelRef, folders: tuple[Path, ...]) -> Answer:
-    """``find_model``, with a defect in a source as a reason: it costs one answer, and the log tells."""
+def _found(sources: tuple[ModelSource, ...], wanted: Wanted, folders: tuple[Path, ...]) -> Answer:
+    """``find``, with a defect in a source as a reason: it costs one answer, and the log tells."""
     try:
-        return find_model(sources, ref, folders)
+        return find(sources, wanted, folders)
     except Exception:
-        _log.exception("looking up a model failed")
-        return Unavailable(f"looking up {ref.name} failed; the server's log says why")
+        _log.exception("looking up a model or a file failed")
+        return _nothing(wanted, "failed; the server's log says why")
 
 
-def find_model(sources: tuple[ModelSource, ...], ref: ModelRef, folders: tuple[Path, ...]) -> Answer:
+def _nothing(wanted: Wanted, reason: str) -> Answer:
+    if isinstance(wanted, FileRef):
+        return Unlent(f"and looking it up {reason}")
+    return Unavailable(f"looking up {wanted.name} {reason}")
+
+
+def find(sources: tuple[ModelSource, ...], wanted: Wanted, folders: tuple[Path, ...]) -> Answer:
+    """The model from ``sources``, or the file from ``folders``."""
+    return lend(wanted, folders) if isinstance(wanted, FileRef) else find_model(sources, wanted, folders)
+
+
+def find_model(sources: tuple[ModelSource, ...], ref: ModelRef, folders: tuple[Path, ...]) -> FoundModel | Unavailable:
     """The first source that knows the model decides; what kept others from answering is said."""
     reasons: list[str] = []
     for source in sources:

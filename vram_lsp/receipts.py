@@ -26,7 +26,7 @@ from vram_engine.sizing.calibration import launch
 from vram_lsp.calibrations import write_measured
 from vram_lsp.cli import UsageError
 from vram_lsp.config import find_project
-from vram_lsp.lookups import find_model
+from vram_lsp.lookups import find
 
 STDIN = "-"
 # A log that is longer is no start-up any more.
@@ -110,8 +110,7 @@ def _plan(settings: tuple[Setting, ...], sources: tuple[ModelSource, ...]) -> Pl
     context = Context(settings=settings)
     analysis = analyse_settings(context)
     while analysis.wants:
-        found = {ref: find_model(sources, ref, (Path.cwd(),)) for ref in analysis.wants}
-        context = replace(context, models={**context.models, **found})
+        context = context.knowing({wanted: find(sources, wanted, (Path.cwd(),)) for wanted in analysis.wants})
         analysis = analyse_settings(context)
     return analysis.plans[0]
 

@@ -78,10 +78,10 @@ def _severities() -> dict[str, Any]:
 
 
 def _editor_setting(setting: EditorSetting) -> dict[str, Any]:
-    said: dict[str, Any] = {"description": setting.description, "scope": "window" if setting.words else "machine"}
+    said: dict[str, Any] = {"description": setting.description, "scope": setting.scope, "type": "string"}
     if setting.words:
-        return {**said, "type": "string", "enum": [*setting.words], "default": setting.words[0]}
-    return {**said, "type": "array", "items": {"type": "string"}, "default": []}
+        return {**said, "enum": [*setting.words], "default": setting.words[0]}
+    return {**said, "default": ""}
 
 
 def _option(row: Flag) -> dict[str, Any]:

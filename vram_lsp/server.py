@@ -12,7 +12,9 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
-from vram_engine.model.reference import FoundModel, ModelRef
+from vram_engine.analysis import Answer
+from vram_engine.lent import LentFile
+from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import GpuSource
 from vram_lsp import __version__, proto
@@ -41,9 +43,7 @@ HUB_SETTLE_S = 0.8
 ALLOW_HUB, NOT_NOW = "Look models up", "Not now"
 CLEAR_CACHE = execute_command.CLEAR_CACHE
 # What a deployment's figures rest on besides its own text.
-WATCHED = ("**/vram-lsp.toml", "**/pyproject.toml", "**/config.json")
-# What is reported of files that are not open, to clients that pull.
-DEPLOYMENTS = ("**/*.yaml", "**/*.yml")
+WATCHED = ("**/vram-lsp.toml", "**/pyproject.toml", "**/config.json", "**/*.yaml", "**/*.yml")
 
 _log = logging.getLogger("vram_lsp")
 _T = TypeVar("_T")
@@ -156,17 +156,19 @@ class VramServer(LanguageServer):
             self.start(self.answer(question))
 
     async def answer(self, question: Question) -> None:
-        """Look one model up, and show the documents again where that taught something."""
+        """Look one model or file up, and show the documents again where that taught something."""
         before = self.session.lookups.known(question[1]).get(question[0])
         answer = await self._looked_up(question)
         if answer != before:
             self.session.learned()
             self.publish_all()
+            if isinstance(answer, LentFile):
+                self._look_further()
         # Somebody who is typing a name is not asked anything.
-        if question in self._standing and isinstance(answer, Unavailable):
+        if question in self._standing and isinstance(answer, Unavailable) and isinstance(question[0], ModelRef):
             await self._offer_hub(question[0])
 
-    async def _looked_up(self, question: Question) -> FoundModel | Unavailable:
+    async def _looked_up(self, question: Question) -> Answer:
         if not self.abilities.shows_progress or question in self._told_of:
             return await self.session.lookups.answer(question)
         self._told_of.add(question)
@@ -176,6 +178,13 @@ class VramServer(LanguageServer):
         finally:
             self._told_of.discard(question)
             shown.cancel()
+
+    def _look_further(self) -> None:
+        """A file that has been lent may name what must be looked up in turn."""
+        for uri in list(self.session.documents):
+            snapshot = self.session.snapshot(uri)
+            if snapshot is not None and snapshot.analysis.wants:
+                self.look_up(uri, snapshot, after=0.0)
 
     async def _offer_hub(self, ref: ModelRef) -> None:
         """Ask once whether the hub may be asked, where the client can show a question."""
@@ -258,8 +267,7 @@ async def _register(server: VramServer) -> None:
     """Ask for the notifications that a client sends only where it was asked to."""
     wanted: list[types.Registration] = []
     if server.abilities.registers_watchers:
-        patterns = (*WATCHED, *DEPLOYMENTS) if server.abilities.pulls_diagnostics else WATCHED
-        watchers = [types.FileSystemWatcher(pattern) for pattern in patterns]
+        watchers = [types.FileSystemWatcher(pattern) for pattern in WATCHED]
         options = types.DidChangeWatchedFilesRegistrationOptions(watchers)
         wanted.append(types.Registration("vram-lsp.files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options))
     if server.abilities.registers_configuration:
@@ -295,14 +303,17 @@ async def _did_change_configuration(server: VramServer, params: types.DidChangeC
 
 def _did_open(server: VramServer, params: types.DidOpenTextDocumentParams) -> None:
     document = params.text_document
-    server.session.open(document.uri, document.version, document.text)
+    opened = server.session.open(document.uri, document.version, document.text)
     _show(server, document.uri, after=0.0)
+    _show_dependents(server, opened.path, after=0.0)
 
 
 def _did_change(server: VramServer, params: types.DidChangeTextDocumentParams) -> None:
     document = params.text_document
-    server.session.change(document.uri, document.version, params.content_changes[-1].text)
-    _show(server, document.uri, after=HUB_SETTLE_S if server.session.hub == "on" else SETTLE_S)
+    changed = server.session.change(document.uri, document.version, params.content_changes[-1].text)
+    settle = HUB_SETTLE_S if server.session.hub == "on" else SETTLE_S
+    _show(server, document.uri, after=settle)
+    _show_dependents(server, changed.path if changed is not None else None, after=settle)
 
 
 def _show(server: VramServer, uri: str, after: float) -> None:
@@ -312,6 +323,15 @@ def _show(server: VramServer, uri: str, after: float) -> None:
         server.trace(snapshot, time.perf_counter() - began)
         server.look_up(uri, snapshot, after)
         server.show_when_still(uri, snapshot)
+
+
+def _show_dependents(server: VramServer, path: str | None, after: float) -> None:
+    """Show the documents that take settings from the file at ``path`` again."""
+    dependents = server.session.dependents(path)
+    for uri in dependents:
+        _show(server, uri, after)
+    if dependents:
+        server.refresh()
 
 
 def _show_all(server: VramServer) -> None:
@@ -338,19 +358,18 @@ def _did_save(server: VramServer, params: types.DidSaveTextDocumentParams) -> No
 
 def _did_close(server: VramServer, params: types.DidCloseTextDocumentParams) -> None:
     uri = params.text_document.uri
+    closed = server.session.documents.get(uri)
     server.session.close(uri)
+    _show_dependents(server, closed.path if closed is not None else None, after=0.0)
     if not server.abilities.pulls_diagnostics:
         server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
 
 
 def _did_change_watched_files(server: VramServer, params: types.DidChangeWatchedFilesParams) -> None:
-    names = {change.uri.rpartition("/")[2] for change in params.changes}
-    server.session.something_changed()
-    if all(name.endswith((".yaml", ".yml")) for name in names):
-        server.refresh_diagnostics()
-        return
-    if not all(name.endswith(".toml") for name in names):
+    if any(change.uri.endswith(".json") for change in params.changes):
         server.session.lookups.forget()
+    if any(change.uri.endswith((".yaml", ".yml")) for change in params.changes):
+        server.session.lookups.forget_files()
     server.session.reread_projects()
     _show_all(server)
 
@@ -386,7 +405,8 @@ async def _settled(server: VramServer, arguments: tuple[Any, ...]) -> Snapshot:
     """The document a command names, once the models it lacks have been looked up."""
     uri = arguments[0] if arguments else None
     snapshot = server.session.snapshot(uri) if isinstance(uri, str) else None
-    if snapshot is not None and snapshot.analysis.wants:
+    # A file that is lent may name a model in its turn.
+    while snapshot is not None and snapshot.analysis.wants:
         for question in server.session.questions(snapshot):
             await server.answer(question)
         snapshot = server.session.snapshot(snapshot.uri)
@@ -450,7 +470,7 @@ def _guarded(answer: Callable[[], _T], otherwise: _T) -> _T:
         return otherwise
 
 
-_DIAGNOSTIC_OPTIONS = types.DiagnosticOptions(inter_file_dependencies=False, workspace_diagnostics=False)
+_DIAGNOSTIC_OPTIONS = types.DiagnosticOptions(inter_file_dependencies=True, workspace_diagnostics=False)
 _CODE_ACTION_OPTIONS = types.CodeActionOptions(
     code_action_kinds=[types.CodeActionKind.QuickFix, code_action.FIX_ALL], resolve_provider=True
 )

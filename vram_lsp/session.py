@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from vram_engine.analysis import Analysis, Context, analyse
+from vram_engine.analysis import Analysis, Answer, Context, analyse
 from vram_engine.deployment import Known, Setting
 from vram_engine.facts.gpus import GpuMatch, find_gpu
+from vram_engine.lent import LentFile, Unlent
 from vram_engine.model.reference import ModelRef
 from vram_engine.ports import DetectedGpu
 from vram_engine.sources.names import is_hub_id
@@ -47,7 +48,8 @@ class Document:
     """An open document as the client last sent it.
 
     ``dialects`` is what its YAML documents were recognised as, ``shown`` whether diagnostics were ever published,
-    ``typed`` the line that was edited last, until the document has been still for a while.
+    ``typed`` the line that was edited last, until the document has been still for a while, ``path`` the file it is,
+    links followed.
     """
 
     uri: str
@@ -59,6 +61,7 @@ class Document:
     config: Config | None = None
     shown: bool = False
     typed: int | None = None
+    path: str | None = None
 
 
 class Session:
@@ -80,7 +83,8 @@ class Session:
 
     def open(self, uri: str, version: int, text: str) -> Document:
         """A document the client opened, or opened again."""
-        self.documents[uri] = Document(uri, version, text)
+        path = path_of(uri)
+        self.documents[uri] = Document(uri, version, text, path=None if path is None else str(path.resolve()))
         return self.documents[uri]
 
     def change(self, uri: str, version: int, text: str) -> Document | None:
@@ -113,16 +117,34 @@ class Session:
         folders = ((path.parent,) if path is not None else ()) + self.folders
         if document.config is None:
             document.config = self.config_of(path)
+        known = {wanted: self._as_open(answer) for wanted, answer in self.lookups.known(folders).items()}
         context = Context(
-            models=self.lookups.known(folders),
+            folders=tuple(folder.as_posix() for folder in folders),
             settings=(*document.config.settings, *self.detected),
             dialects=document.dialects,
             severities=document.config.severities,
             measured=document.config.measured,
-        )
+        ).knowing(known)
         return Snapshot(
             document.uri, document.version, document.text, self.encoding, context, folders, document.analysis
         )
+
+    def _as_open(self, answer: Answer) -> Answer:
+        """A file as it stands in the editor, where it is open there."""
+        if isinstance(answer, LentFile):
+            opened = (each.text for each in self.documents.values() if each.path == answer.path)
+            return LentFile(next(opened, answer.text), answer.path)
+        return answer
+
+    def dependents(self, path: str | None) -> tuple[str, ...]:
+        """The open documents that were lent the file at ``path``, whose snapshots are now out of date."""
+        found: list[str] = []
+        for uri, document in self.documents.items():
+            lent = document.snapshot.context.files.values() if document.snapshot is not None else ()
+            if path is not None and document.path != path and any(getattr(each, "path", "") == path for each in lent):
+                document.snapshot = None
+                found.append(uri)
+        return tuple(found)
 
     def config_of(self, path: Path | None) -> Config:
         """What the user's settings and the project file say of a file."""
@@ -131,8 +153,10 @@ class Session:
 
     def questions(self, snapshot: Snapshot) -> tuple[Question, ...]:
         """The look-ups a snapshot is waiting for, or that failed long enough ago."""
-        wanted = {plan.ref for plan in snapshot.analysis.plans if plan.ref is not None}
-        asked = tuple((ref, snapshot.folders) for ref in sorted(wanted, key=lambda ref: ref.name))
+        missed = (ref for ref, answer in snapshot.context.files.items() if isinstance(answer, Unlent))
+        named = (plan.ref for plan in snapshot.analysis.plans if plan.ref is not None)
+        wanted = {*named, *missed, *snapshot.analysis.wants}
+        asked = tuple((each, snapshot.folders) for each in sorted(wanted, key=str))
         return tuple(question for question in asked if self.lookups.is_stale(question))
 
     def learned(self) -> None:

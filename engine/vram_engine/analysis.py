@@ -9,19 +9,21 @@ from typing import TypeAlias
 
 from vram_engine.deployment import Deployment, Setting
 from vram_engine.dialects import recognise
+from vram_engine.dialects.config_file import config_file, with_config_file
 from vram_engine.dialects.directives import Ignore, read_directives
 from vram_engine.estimate import Estimate, estimate
 from vram_engine.feasibility import judge
 from vram_engine.hardware import Node
+from vram_engine.lent import FileRef, FilesKnown, LentFile, Unlent
 from vram_engine.measured import Measured
 from vram_engine.model.by_size import from_parameter_count
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.modelled import unmodelled
-from vram_engine.plan import Anchor, Plan, Where
+from vram_engine.plan import Anchor, Plan, Where, worst
 from vram_engine.recommend import Failing, recommendations
 from vram_engine.refusals import refusals
-from vram_engine.resolution import engine_args, model_ref, node, workload
+from vram_engine.resolution import choices, engine_args, model_ref, node, workload
 from vram_engine.resumed import resumed
 from vram_engine.rules import RULES
 from vram_engine.rules.base import FileView, Finding, Severity
@@ -32,12 +34,16 @@ from vram_engine.syntax.route import Place, span_of
 from vram_engine.text import Span
 
 ModelsKnown: TypeAlias = MappingOf[ModelRef, FoundModel | Unavailable]
+# What an analysis may lack, and what answers that.
+Wanted: TypeAlias = ModelRef | FileRef
+Answer: TypeAlias = FoundModel | Unavailable | LentFile | Unlent
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is known besides the text.
 
+    ``files`` are files that were asked for, ``folders`` the absolute paths of those that the text belongs to,
     ``models`` are look-ups that have been answered, ``settings`` come from arguments, project file, editor and this
     machine, ``dialects`` is what each document was before the last edit, ``severities`` overrides rules ("off" too),
     ``measured`` are start-ups whose terms take the place of modelled ones.
@@ -48,16 +54,28 @@ class Context:
     dialects: tuple[str | None, ...] = ()
     severities: MappingOf[str, str] = field(default_factory=dict)
     measured: tuple[Measured, ...] = ()
+    files: FilesKnown = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
+
+    def knowing(self, answers: MappingOf[Wanted, Answer]) -> Context:
+        """The same with answers to what was wanted."""
+        models, files = dict(self.models), dict(self.files)
+        for wanted, answer in answers.items():
+            if isinstance(wanted, ModelRef) and isinstance(answer, FoundModel | Unavailable):
+                models[wanted] = answer
+            elif isinstance(wanted, FileRef) and isinstance(answer, LentFile | Unlent):
+                files[wanted] = answer
+        return replace(self, models=models, files=files)
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Everything about one text. ``wants`` are models that would make it say more."""
+    """Everything about one text. ``wants`` are models and files that would make it say more."""
 
     tree: Tree
     plans: tuple[Plan, ...]
     findings: tuple[Finding, ...]
-    wants: frozenset[ModelRef]
+    wants: frozenset[Wanted]
     dialects: tuple[str | None, ...]
 
     @property
@@ -87,8 +105,10 @@ def analyse(text: str, context: Context | None = None, before: Analysis | None =
     )
     view = FileView(tree, reading.ours, reading.directives, frozenset(rule.name for rule in RULES))
     findings = _kept(tuple(_findings(view, plans)), view, plans, context)
-    wants = frozenset(plan.ref for plan in plans if plan.ref is not None and plan.model is None)
-    return Analysis(tree, plans, findings, wants, tuple(reading.dialects))
+    wants: set[Wanted] = {plan.ref for plan in plans if plan.ref is not None and plan.model is None}
+    files = (config_file(each) for each in reading.deployments)
+    wants |= {ref for ref in files if ref is not None and ref not in context.files}
+    return Analysis(tree, plans, findings, frozenset(wants), tuple(reading.dialects))
 
 
 def analyse_settings(context: Context) -> Analysis:
@@ -98,7 +118,7 @@ def analyse_settings(context: Context) -> Analysis:
     plan = plan_of(deployment, 0, context, Span(0, 0))
     view = FileView(tree, (), {}, frozenset(rule.name for rule in RULES))
     findings = _kept(tuple(_findings(view, (plan,))), view, (plan,), context)
-    wants = frozenset({plan.ref} if plan.ref is not None and plan.model is None else ())
+    wants: frozenset[Wanted] = frozenset({plan.ref} if plan.ref is not None and plan.model is None else ())
     return Analysis(tree, (plan,), findings, wants, ())
 
 
@@ -120,7 +140,7 @@ class _Reading:
             self.dialects.append(dialect.name if dialect is not None else None)
             if dialect is not None:
                 more = (*self.directives[number].settings, *context.settings)
-                self.deployments += [each.with_settings(more) for each in dialect.read(tree, number)]
+                self.deployments += [_completed(each, more, context) for each in dialect.read(tree, number)]
         self.ours = tuple(
             number
             for number in range(len(tree.documents))
@@ -128,14 +148,27 @@ class _Reading:
         )
 
 
+def _completed(deployment: Deployment, more: Iterable[Setting], context: Context) -> Deployment:
+    """A deployment with what others say of it: comments, outside settings, its configuration file."""
+    if deployment.container is not None:
+        deployment = replace(deployment, container=deployment.container.within(context.folders))
+    return with_config_file(deployment.with_settings(more), context.files)
+
+
 def plan_of(
     deployment: Deployment, index: int, context: Context, fallback: Where, before: tuple[Plan, ...] = ()
 ) -> Plan:
     """Everything about one deployment; ``fallback`` is where findings go that belong to no key.
 
-    Of the plans ``before``, one of the same deployment saves sizing it again.
+    Where one of several kinds of GPU will be used, the worst of them decides. Of the plans ``before``, one of the same
+    deployment saves sizing it again.
     """
     deployment = replace(deployment, measured=context.measured)
+    plans = [_plan_of(chosen, index, context, fallback, before) for chosen in choices(deployment)]
+    return worst([replace(plan, deployment=deployment, anchor=Anchor(deployment, fallback)) for plan in plans])
+
+
+def _plan_of(deployment: Deployment, index: int, context: Context, fallback: Where, before: tuple[Plan, ...]) -> Plan:
     ref = model_ref(deployment)
     model = context.models.get(ref) if ref is not None else None
     if ref is None or isinstance(model, Unavailable):
@@ -196,7 +229,16 @@ def _findings(view: FileView, plans: Iterable[Plan]) -> Iterator[Finding]:
             yield from rule.check_file(view)
         if rule.check_plan is not None:
             for plan in plans:
-                yield from rule.check_plan(plan)
+                yield from (_naming_the_file(finding, plan) for finding in rule.check_plan(plan))
+
+
+def _naming_the_file(finding: Finding, plan: Plan) -> Finding:
+    """A finding about settings of the configuration file, which is shown where the file is named, says so."""
+    setting = plan.deployment.effective("config")
+    path = plan.deployment.text("config")
+    if setting is None or path is None or finding.where != setting.span or path in finding.message:
+        return finding
+    return replace(finding, message=f"{finding.message} (by what {path} says)")
 
 
 def _kept(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from vram_engine.measured import Measured
+from vram_engine.mounts import ContainerFiles
 from vram_engine.syntax.route import Place, Route
 from vram_engine.text import Span
 
@@ -53,9 +54,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A setting that is there, but whose value cannot be told; never treated as the default."""
+    """A setting that is there, but whose value cannot be told; never treated as the default.
+
+    ``any_of`` are values of which one will be in force, where it is known which.
+    """
 
     reason: str
+    any_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +198,8 @@ class Deployment:
 
     ``sites`` says where a setting is, or would be, written; a name it maps to None cannot be written safely.
     ``anchor`` is the name that speaks for the whole deployment, ``peers`` are the engines on the same GPU.
-    ``measured`` are start-ups whose terms are known, of this deployment or of others.
+    ``measured`` are start-ups whose terms are known, of this deployment or of others. ``container`` is what is known of
+    the files of the container it runs in; None where it runs in none, as far as the file says.
     """
 
     dialect: str
@@ -205,6 +211,7 @@ class Deployment:
     anchor: Span | None = None
     peers: tuple[Peer, ...] = ()
     measured: tuple[Measured, ...] = ()
+    container: ContainerFiles | None = None
 
     def effective(self, name: str) -> Setting | None:
         """The occurrence in force, or None when nobody said anything."""
@@ -234,6 +241,10 @@ class Deployment:
     def is_on(self, name: str) -> bool:
         """Whether a boolean flag is known to be on."""
         return self.value(name) is True
+
+    def outside(self, path: str) -> str | None:
+        """A path among this deployment's settings as a path outside its container; None where that cannot be told."""
+        return path if self.container is None else self.container.outside(path)
 
     def with_settings(self, more: Iterable[Setting]) -> Deployment:
         """The deployment with settings of other origins merged in by authority."""

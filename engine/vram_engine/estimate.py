@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from vram_engine.beside import awake_peers, free_at_start
 from vram_engine.deployment import Deployment
 from vram_engine.hardware import Gpu, Node
 from vram_engine.model.length import derived_max_model_len
@@ -91,10 +92,14 @@ def _at_length(
     stages = weights(spec, args, gpu.capability or _ASSUMED_CAPABILITY)
     if isinstance(stages, Refusal | Unavailable):
         return stages
-    free = deployment.integer("free-memory-bytes")
+    free = free_at_start(deployment, gpu.memory_bytes)
+    if isinstance(free, Unavailable):
+        return free
     spent = startup(spec, args, gpu, stages, max_model_len=length, free_bytes=free)
     if isinstance(spent, Unavailable):
         return spent
+    if awake_peers(deployment) and not spent.era.free_memory_checked:
+        return Unavailable("what this release makes of other engines' memory on the same GPU is not followed")
     row = measured_for(deployment.measured, deployment.text("model"), spec, gpu, args, spent.batch)
     spent = spent if row is None else calibrated(spent, row)
     layout = kv_layout(

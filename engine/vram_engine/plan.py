@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from vram_engine.deployment import Deployment, Setting
+from vram_engine.deployment import Deployment, Known, Setting
 from vram_engine.estimate import Estimate
 from vram_engine.feasibility import Feasibility, Verdict
 from vram_engine.hardware import Node
@@ -49,11 +50,20 @@ def place_of(setting: Setting | None) -> Where | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """GPUs that a deployment may run on, in words, and the verdict there."""
+
+    name: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One deployment of a file. ``index`` is its number among the file's deployments.
 
     ``model`` is None while it is being looked up, or when the deployment names none (``ref`` is None too).
-    ``estimate`` is a reason where the model and GPU are known but the sizing is not.
+    ``estimate`` is a reason where the model and GPU are known but the sizing is not. Where one of several kinds of GPU
+    will be used, this is the plan on the worst of them, and ``choices`` are all.
     """
 
     index: int
@@ -68,6 +78,7 @@ class Plan:
     feasibility: Feasibility | None = None
     recommendations: tuple[Recommendation, ...] = ()
     refusals: tuple[Refused, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -75,6 +86,12 @@ class Plan:
         if self.refusals or isinstance(self.estimate, Refusal):
             return "infeasible"
         return self.feasibility.verdict if self.feasibility is not None and not self.unmodelled else "unknown"
+
+    @property
+    def choices_words(self) -> str:
+        """On which of the GPUs that may be used the verdict is what; empty where there is no choice."""
+        named = {words: _listed(self.choices, verdict) for verdict, words in _VERDICTS.items()}
+        return "; ".join(f"{words} {names}" for words, names in named.items() if names)
 
     @property
     def performance(self) -> Performance | Unavailable | None:
@@ -102,3 +119,30 @@ class Plan:
         if isinstance(self.node, Node) and self.node.gpu.memory_status == "assumed":
             return "a GPU of this memory is assumed"
         return ""
+
+
+# From worst to best: of several GPUs the worst decides.
+_VERDICTS: Mapping[Verdict, str] = {
+    "infeasible": "does not fit on",
+    "unknown": "cannot be told on",
+    "at-risk": "at risk on",
+    "fits": "fits on",
+}
+
+
+def _listed(choices: tuple[Choice, ...], verdict: Verdict) -> str:
+    return ", ".join(each.name for each in choices if each.verdict == verdict)
+
+
+def worst(plans: Sequence[Plan]) -> Plan:
+    """The plan that decides among those of one deployment on different GPUs, with the verdicts on all of them."""
+    order = list(_VERDICTS)
+    choices = tuple(Choice(_node_words(plan.node), plan.verdict) for plan in plans)
+    decides = min(plans, key=lambda plan: order.index(plan.verdict))
+    return replace(decides, choices=choices) if len(plans) > 1 else decides
+
+
+def _node_words(node: Node | NoGpu) -> str:
+    if isinstance(node, NoGpu):
+        return str(node.setting.value.value) if node.setting and isinstance(node.setting.value, Known) else "others"
+    return f"{node.count or 1} x {node.gpu.name}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from vram_engine.deployment import AUTHORITY, Deployment, Scalar, Setting, Unknown
+from vram_engine.deployment import AUTHORITY, Deployment, Known, Scalar, Setting, Unknown
 from vram_engine.facts.gpus import Ambiguous, GpuMatch, find_gpu, suggest_gpus
 from vram_engine.facts.versions import NEWEST, Version, parse_version
 from vram_engine.feasibility import Workload
@@ -36,12 +36,16 @@ class NoGpu:
 
 
 def model_ref(deployment: Deployment) -> ModelRef | None:
-    """The model a deployment names; None when it names none, or its name cannot be told."""
+    """The model a deployment names; None when it names none, or its name cannot be told.
+
+    A path in a container stands for what is mounted there, where that is known.
+    """
     name = deployment.value("model")
     if name is None or str(name).strip() == "":
         return None
     revision = deployment.value("revision")
-    return ModelRef(str(name), None if revision is None else str(revision))
+    mounted = deployment.outside(str(name)) if str(name).startswith("/") else None
+    return ModelRef(mounted or str(name), None if revision is None else str(revision))
 
 
 def vllm_version(deployment: Deployment) -> Version:
@@ -74,6 +78,28 @@ def node(deployment: Deployment) -> Node | NoGpu:
     if isinstance(setting.value, Unknown):
         return NoGpu(setting.value.reason, setting)
     return _named(deployment, setting, str(setting.value.value), size)
+
+
+# More kinds of GPU than this are not gone through while somebody types.
+_MOST_CHOICES = 8
+
+
+def choices(deployment: Deployment) -> tuple[Deployment, ...]:
+    """The deployment itself; where the file leaves open which of several GPUs it runs on, on each of them in turn."""
+    setting = deployment.effective("gpu")
+    any_of = setting.value.any_of if setting is not None and isinstance(setting.value, Unknown) else ()
+    if setting is None or not 0 < len(any_of) <= _MOST_CHOICES:
+        return (deployment,)
+    return tuple(_on(deployment, setting, gpu) for gpu in dict.fromkeys(any_of))
+
+
+def _on(deployment: Deployment, gpu: Setting, choice: str) -> Deployment:
+    """The deployment with one choice made, whose name holds the number where it is not the same for all."""
+    settings = {**deployment.settings, "gpu": (replace(gpu, value=Known(choice)),)}
+    counted = deployment.effective("gpus")
+    if counted is not None and isinstance(counted.value, Unknown):
+        settings.pop("gpus")
+    return replace(deployment, settings=settings)
 
 
 # These say what hardware is at hand in general, each by itself; a file and a directive speak of one deployment.

@@ -37,7 +37,13 @@ def _is_like(plan: Plan, old: Plan) -> bool:
         and plan.deployment.measured == old.deployment.measured
         and bool(plan.unmodelled) == bool(old.unmodelled)
         and plan.refusals == old.refusals
+        and _beside(plan.deployment) == _beside(old.deployment)
     )
+
+
+def _beside(deployment: Deployment) -> list[tuple[str, float | None, bool]]:
+    """What each engine on the same GPU holds of it."""
+    return [(peer.name, peer.utilization, peer.may_sleep) for peer in deployment.peers]
 
 
 def _said(deployment: Deployment) -> tuple[_Said, ...]:

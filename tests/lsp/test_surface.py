@@ -278,3 +278,22 @@ async def test_another_kind_of_file_gets_nothing_from_any_method(client: Languag
     assert not await client.text_document_document_link_async(types.DocumentLinkParams(DOCUMENT))
     in_comment = types.CompletionParams(DOCUMENT, types.Position(4, 9))
     assert (await client.text_document_completion_async(in_comment))[0].label == "gpu"
+
+
+@pytest.mark.asyncio
+async def test_a_configuration_file_counts_as_it_stands_in_the_editor(client: LanguageClient, tmp_path):
+    """It is read from disk, from the editor while it is open there, and what takes settings from it follows."""
+    (tmp_path / "conf.yaml").write_text("model: Qwen/Qwen2.5-14B-Instruct\nmax-model-len: 8192\n")
+    await start(client, types.ClientCapabilities())
+    uri, other = (tmp_path / "run.yaml").as_uri(), (tmp_path / "conf.yaml").as_uri()
+    open_document(client, "resources: {accelerators: L4}\nrun: vllm serve --config conf.yaml\n", uri)
+    await until(lambda: [each.code for each in client.diagnostics.get(uri, [])] == ["out-of-memory"])
+    open_document(client, "model: Qwen/Qwen2.5-0.5B-Instruct\nmax-model-len: 999999\n", other)
+    await until(lambda: [each.code for each in client.diagnostics.get(uri, [])] == ["max-model-len-exceeds-model"])
+    document = types.TextDocumentIdentifier(uri)
+    links = await client.text_document_document_link_async(types.DocumentLinkParams(document))
+    assert [each.target for each in links] == [(tmp_path / "conf.yaml").resolve().as_uri()]
+    at = types.DefinitionParams(document, types.Position(1, 27))
+    assert (await client.text_document_definition_async(at)).uri == links[0].target
+    client.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(other)))
+    await until(lambda: [each.code for each in client.diagnostics.get(uri, [])] == ["out-of-memory"])

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
+from vram_engine.lent import FileRef
+
 if TYPE_CHECKING:
     from vram_lsp.lookups import Question
     from vram_lsp.server import VramServer
@@ -62,7 +64,8 @@ async def show_look_up(server: VramServer, question: Question) -> None:
             loop.call_soon_threadsafe(server.session.lookups.give_up, question) if future.cancelled() else None
         )
     )
-    progress.begin(token, types.WorkDoneProgressBegin(f"Looking up {question[0].name}", cancellable=True))
+    wanted = question[0].path if isinstance(question[0], FileRef) else question[0].name
+    progress.begin(token, types.WorkDoneProgressBegin(f"Looking up {wanted}", cancellable=True))
     try:
         await asyncio.Event().wait()
     finally:

@@ -15,7 +15,7 @@ from vram_engine.ports import ModelSource
 from vram_engine.text import Encoding
 from vram_lsp.config import Config
 from vram_lsp.features.diagnostics import diagnostics
-from vram_lsp.lookups import find_model
+from vram_lsp.lookups import find
 from vram_lsp.session import Snapshot
 
 # A workspace with more is not looked through to its end.
@@ -78,11 +78,15 @@ def full_report(scan: Scan, file: File, config: Config) -> types.WorkspaceFullDo
     except (OSError, UnicodeDecodeError):
         return None
     folders = (file.path.parent, *scan.folders)
-    context = Context(settings=config.settings, severities=config.severities, measured=config.measured)
+    context = Context(
+        folders=tuple(folder.as_posix() for folder in folders),
+        settings=config.settings,
+        severities=config.severities,
+        measured=config.measured,
+    )
     snapshot = Snapshot(file.path.as_uri(), 0, text, scan.encoding, context, folders)
     while snapshot.analysis.wants:
-        found = {ref: find_model(scan.sources, ref, folders) for ref in snapshot.analysis.wants}
-        context = replace(context, models={**context.models, **found})
+        context = context.knowing({wanted: find(scan.sources, wanted, folders) for wanted in snapshot.analysis.wants})
         snapshot = replace(snapshot, context=context, before=snapshot.analysis)
     if not snapshot.analysis.is_ours:
         return None

@@ -20,6 +20,8 @@ from vram_engine.sizing.budget import Term
 from vram_engine.sizing.parallelism import Refusal
 from vram_engine.text import Span
 from vram_engine.view.defaults import defaults
+from vram_engine.view.enough import enough
+from vram_engine.view.summary import required_bytes
 from vram_lsp.checking import Checked
 from vram_lsp.session import catalogue_id
 
@@ -145,7 +147,18 @@ def _memory(sized: Estimate, plan: Plan) -> dict[str, Any]:
         "kv_cache_required_bytes": feasibility.required_bytes,
         "headroom_bytes": feasibility.headroom_bytes,
         "interval": {"kv_cache_available_bytes": [budget.available.low, budget.available.high]},
+        "required_bytes": required_bytes(budget, feasibility),
+        "enough": _enough(plan),
     }
+
+
+def _enough(plan: Plan) -> dict[str, Any] | None:
+    """What would serve the workload: a share of the GPU, and KV cache in bytes."""
+    least = enough(plan)
+    if least is None:
+        return None
+    share = None if least.utilization is None else least.utilization / 100
+    return {"gpu_memory_utilization": share, "kv_cache_memory_bytes": least.kv_cache_bytes}
 
 
 def _bytes(term: Term | None) -> int | None:

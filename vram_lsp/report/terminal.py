@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,9 @@ from vram_engine.resolution import NoGpu
 from vram_engine.rules.base import Finding
 from vram_engine.sizing.budget import Term
 from vram_engine.view.bar import bar
+from vram_engine.view.enough import enough_words
 from vram_engine.view.fits_on import fits_on
+from vram_engine.view.kv_explained import kv_explained
 from vram_engine.view.speed import speed_words
 from vram_engine.view.summary import headline, kv_words, missing, notes, refusal_words, rows
 from vram_lsp.checking import Checked
@@ -40,6 +43,11 @@ def printable(text: str) -> str:
 def standard_output() -> Console:
     """Standard output: as wide as the terminal, and unwrapped where there is none."""
     return Console(width=None if sys.stdout.isatty() else _UNWRAPPED, highlight=False, soft_wrap=True)
+
+
+def written_page() -> Console:
+    """A page that nobody's terminal shapes: for text that goes elsewhere."""
+    return Console(width=_UNWRAPPED, highlight=False, soft_wrap=True, color_system=None, file=StringIO())
 
 
 def print_check(checked: Sequence[Checked]) -> None:
@@ -88,10 +96,18 @@ def print_plan(checked: Checked, *, explain: bool) -> None:
                 console.print(f"- {note}")
             for term in plan.estimate.budget.terms:
                 console.print(_term_tree(term))
+            console.print(_kv_tree(plan))
         for recommendation in plan.recommendations:
             console.print(f"  would fit: {recommendation.title}")
     for finding in checked.analysis.findings:
         console.print(_finding_line(checked, finding))
+
+
+def _kv_tree(plan: Plan) -> RichTree:
+    tree = RichTree("KV cache")
+    for line in kv_explained(plan):
+        tree.add(line)
+    return tree
 
 
 def _print_budget(console: Console, plan: Plan) -> None:
@@ -105,6 +121,8 @@ def _print_budget(console: Console, plan: Plan) -> None:
             table.add_row(Text(row.name, style=style), amount, bar(row.bytes, whole), Text(row.because, style="dim"))
         console.print(table)
         console.print(kv_words(plan))
+        if least := enough_words(plan):
+            console.print(least)
         if speed := speed_words(plan):
             console.print(speed)
     for reason in refusal_words(plan):

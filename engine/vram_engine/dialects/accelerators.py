@@ -89,7 +89,8 @@ def gpu_of_labels(labels: Iterable[Labelled]) -> Setting | None:
     best = by_rank[0]
     meant = {_gpu_id(label.value.text) for label in by_rank}
     if len(meant) > 1:
-        return Setting("gpu", Unknown(f"any of {', '.join(named)} may be used"), "file", best.key, span=best.value.span)
+        unknown = Unknown(f"any of {', '.join(named)} may be used", tuple(named))
+        return Setting("gpu", unknown, "file", best.key, span=best.value.span)
     return Setting("gpu", gpu_value(best.value.text), "file", best.key, span=best.value.span)
 
 

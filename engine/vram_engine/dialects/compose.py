@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vram_engine.deployment import Deployment, Known, MapSite, Setting, Site, Unknown
 from vram_engine.dialects.accelerators import docker_size
@@ -24,6 +25,7 @@ from vram_engine.dialects.container import (
     with_remarks,
 )
 from vram_engine.dialects.image import read_image
+from vram_engine.dialects.mounted import service_files
 from vram_engine.dialects.peers import Started, with_peers
 from vram_engine.dialects.pods import CONTAINER_SHM_BYTES
 from vram_engine.dialects.runpod import worker_settings
@@ -31,6 +33,7 @@ from vram_engine.dialects.shell import split_words
 from vram_engine.dialects.trees import items
 from vram_engine.dialects.variables import interpolated
 from vram_engine.dialects.words import ScalarPart, Word
+from vram_engine.mounts import ContainerFiles
 from vram_engine.syntax.nodes import Document, Mapping, Scalar, Tree, resolve
 from vram_engine.text import Span
 
@@ -48,31 +51,32 @@ def _suits(document: Document) -> bool:
 
 def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
     found: list[Started] = []
-    for service in services(tree.documents[number].root):
-        read = tuple(_read_service(tree.text, number, service))
+    root = tree.documents[number].root
+    for service in services(root):
+        files = service_files(tree.text, root, service)
+        read = tuple(_read_service(tree.text, number, service, files))
         for each in read:
             name = service.name if len(read) == 1 else f"{service.name}/{each.deployment.name or len(found)}"
             found.append(each.named(name))
     return with_peers(found)
 
 
-def _read_service(text: str, number: int, service: Service) -> Iterator[Started]:
+def _read_service(text: str, number: int, service: Service, files: ContainerFiles) -> Iterator[Started]:
     container = _container(text, service)
     if container is None:
         return
     worker = worker_settings(container)
     if worker is not None:
         gpus = gpus_of_service(text, service, container.variables)
-        yield Started(
-            deployment("runpod", "", number, service.span, worker, gpus.given), gpus.devices, service.profiles
-        )
+        made = replace(deployment("runpod", "", number, service.span, worker, gpus.given), container=files)
+        yield Started(made, gpus.devices, service.profiles)
         return
     for launch, together in running_together(container_launches(container)):
         gpus = gpus_of_service(text, service, launch.variables)
         facts = (_shared_memory(service), version_setting(container.image, container.image_span))
         given = gpus.given + Given(tuple(fact for fact in facts if fact is not None), _shm_site(number, service))
         engine = engine_of(text, launch, container.image, facts[1])
-        made = deployment("compose", "", number, service.span, engine, given)
+        made = replace(deployment("compose", "", number, service.span, engine, given), container=files)
         made = with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
         yield Started(made, gpus.devices if together else None, service.profiles)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from vram_engine.deployment import Deployment, Known, Remark, Setting, Site
 from vram_engine.dialects.chars import Chars, decoded
+from vram_engine.dialects.docker_run import docker_files
 from vram_engine.dialects.engine_settings import Edition, EngineSettings, read_engine
 from vram_engine.dialects.image import Image
 from vram_engine.dialects.launch import Launch, entrypoint_launch, launches, script_of
@@ -78,7 +79,8 @@ def engine_of(text: str, launch: Launch, image: Image | None, version: Setting |
     pinned = parse_version(str(said))
     exact = pinned is not None and (image is None or image.official)
     edition = Edition(pinned, exact=exact, foreign=launch.program == "dynamo")
-    return read_engine(text, launch.words, launch.named, edition)
+    read = read_engine(text, launch.words, launch.named, edition)
+    return replace(read, container=docker_files(launch.container))
 
 
 def version_setting(image: Image | None, span: Span | None) -> Setting | None:
@@ -97,7 +99,7 @@ def deployment(
         settings[setting.name] = (*settings.get(setting.name, ()), setting)
     sites = engine.sites
     sites.update(given.sites)
-    return Deployment(dialect, name, number, settings, sites, engine.remarks, anchor)
+    return Deployment(dialect, name, number, settings, sites, engine.remarks, anchor, container=engine.container)
 
 
 def with_remarks(found: Deployment, remarks: Sequence[Remark]) -> Deployment:

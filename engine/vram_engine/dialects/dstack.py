@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from vram_engine.deployment import Deployment, JointSite, Known, Setting
+from vram_engine.deployment import Deployment, JointSite, Known, Setting, Unknown
 from vram_engine.dialects.base import Dialect
+from vram_engine.dialects.chars import Chars
 from vram_engine.dialects.container import Given, deployment, engine_of, scalar_chars, version_setting
 from vram_engine.dialects.image import read_image
 from vram_engine.dialects.scripts import installed_version, run_launches, variables_of
@@ -64,11 +65,15 @@ def _gpus(text: str, node: Node | None) -> Given:
     if isinstance(holder, Mapping):
         named, counted = holder.get("name"), holder.get("count")
         settings = []
-        if find_gpu(text_of(named)) is not None:
-            settings.append(Setting("gpu", Known(text_of(named)), "file", "gpu", span=span_of(named)))
+        names = [text_of(item) for item in items(named)] or [each.strip() for each in text_of(named).split(",")]
+        if all(find_gpu(name) is not None for name in names):
+            span = span_of(named) or (named.span if named is not None else None)
+            settings.append(Setting("gpu", _one_of(names), "file", "gpu", span=span))
         if text_of(counted).isdigit() and 0 < int(text_of(counted)[:4]) < 1000:
             settings.append(Setting("gpus", Known(int(text_of(counted))), "file", "gpu", span=span_of(counted)))
         return Given(tuple(settings), {"gpus": None})
+    if chars is not None and "," in chars.text:
+        return _choices(chars)
     match = _GPU.fullmatch(chars.text.strip()) if chars is not None else None
     if chars is None or match is None or find_gpu(match[1].replace(":", " ")) is None:
         return Given()
@@ -78,6 +83,22 @@ def _gpus(text: str, node: Node | None) -> Given:
     gpu = Setting("gpu", Known(match[1].replace(":", " ")), "file", "gpu", span=chars.span)
     gpus = Setting("gpus", Known(int(number or 1)), "file", "gpu", span=part.span)
     return Given((gpu, gpus), {"gpus": None if site is None else JointSite((site,))})
+
+
+def _one_of(names: list[str]) -> Known | Unknown:
+    return Known(names[0]) if len(names) == 1 else Unknown(f"any of {', '.join(names)} may be used", tuple(names))
+
+
+def _choices(chars: Chars) -> Given:
+    """``A10G,A100:2``: any of several cards, with the number for all of them. A size would be for all, too."""
+    *firsts, last = (part.strip() for part in chars.text.split(","))
+    match = _GPU.fullmatch(last)
+    names = [*firsts, match[1] if match is not None else last]
+    if any(":" in name or find_gpu(name) is None for name in names):
+        return Given()
+    gpu = Setting("gpu", _one_of(names), "file", "gpu", span=chars.span)
+    number = int(match[2] or 1) if match is not None else 1
+    return Given((gpu, Setting("gpus", Known(number), "file", "gpu", span=chars.span)), {"gpus": None})
 
 
 DSTACK = Dialect("dstack", _claims, _suits, _read)

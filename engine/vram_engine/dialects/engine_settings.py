@@ -22,6 +22,7 @@ from vram_engine.dialects.values import Invalid
 from vram_engine.dialects.words import ListItem, Word, append_site, split_item, stretch, text_site
 from vram_engine.facts.flags import Ambiguous, Flag, flag, suggest_flags
 from vram_engine.facts.versions import NEWEST, Version
+from vram_engine.mounts import ContainerFiles
 from vram_engine.text import Span
 
 _BOOLEAN_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -45,11 +46,12 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What the arguments say."""
+    """What the arguments say, and of what container they speak, where the words before them start one."""
 
     settings: dict[str, tuple[Setting, ...]]
     sites: dict[str, Site | None]
     remarks: tuple[Remark, ...]
+    container: ContainerFiles | None = None
 
 
 class ArgumentSites(dict[str, Site | None]):
@@ -143,9 +145,12 @@ class _Reader:
         if argument.value is None:
             return
         path = argument.value.text
-        self._add(Setting("config", _known(argument.value), "file", argument.option, span=argument.value.span), None)
+        spelling = f"{argument.option}=" if argument.glued else argument.option
+        self._add(Setting("config", _known(argument.value), "file", spelling, span=argument.value.span), None)
         if not argument.glued:
-            self.hole(f"more settings are in {path}, which is not read here", argument.value.span)
+            reason = f"more settings are in {path}, which is not read here"
+            hidden = Setting("more-arguments", Unknown(reason), "file", argument.option, span=argument.value.span)
+            self._add(hidden, None)
             return
         message = f"vLLM does not read the file of --config={path}: file and option must be two words"
         self._remark("config-file-not-expanded", word.raw, message, split_item(self.text, word, len(argument.option)))

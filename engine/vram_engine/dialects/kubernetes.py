@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vram_engine.deployment import Deployment
 from vram_engine.dialects.base import Dialect
@@ -16,6 +17,7 @@ from vram_engine.dialects.container import (
     running_together,
     with_remarks,
 )
+from vram_engine.dialects.mounted import pod_files
 from vram_engine.dialects.peers import Started, with_peers
 from vram_engine.dialects.pod_groups import group_of, spread_by_arguments
 from vram_engine.dialects.pods import Pod, container_of, hardware, kind_of, pods
@@ -63,11 +65,11 @@ def read_pod(text: str, number: int, dialect: str, kind: str, pod: Pod, more: Gi
     container = container_of(text, pod.container)
     if container is None:
         return
+    files = pod_files(pod.spec, pod.container)
     worker = worker_settings(container)
     if worker is not None:
-        yield Started(
-            deployment("runpod", "", number, anchor(pod), worker, hardware(pod, container)), None, frozenset()
-        )
+        made = deployment("runpod", "", number, anchor(pod), worker, hardware(pod, container))
+        yield Started(replace(made, container=files), None, frozenset())
         return
     for launch, together in running_together(container_launches(container)):
         given = hardware(pod, container) + (more or Given())
@@ -75,7 +77,7 @@ def read_pod(text: str, number: int, dialect: str, kind: str, pod: Pod, more: Gi
         engine = engine_of(text, launch, container.image, version)
         given = spread_by_arguments(kind, pod, container, launch, engine, group_of(pod, given))
         given = visible_gpus(given, launch.variables)
-        made = deployment(dialect, "", number, anchor(pod), engine, given)
+        made = replace(deployment(dialect, "", number, anchor(pod), engine, given), container=files)
         made = with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
         # What is in one container sees the same devices, unless each is shown others.
         devices = visible_devices(launch.variables) or Devices(None, None)

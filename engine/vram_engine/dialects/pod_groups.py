@@ -14,7 +14,7 @@ from vram_engine.dialects.trees import items
 from vram_engine.syntax.nodes import Mapping, Scalar
 
 # Arguments that say that other machines serve the same model with this one.
-_ACROSS_MACHINES = frozenset(
+ACROSS_MACHINES = frozenset(
     {
         *("data-parallel-address", "data-parallel-start-rank", "data-parallel-hybrid-lb", "data-parallel-rank"),
         *("data-parallel-external-lb", "node-rank", "master-addr", "headless"),
@@ -80,7 +80,7 @@ def spread_by_arguments(
     if nnodes is not None and nnodes != Known(1):
         number = nnodes.value if isinstance(nnodes, Known) and isinstance(nnodes.value, int) else None
         return with_nodes(given, number, None, "the number of machines is not known")
-    if _ACROSS_MACHINES & set(settings) or _dp_elsewhere(settings):
+    if ACROSS_MACHINES & set(settings) or _dp_elsewhere(settings):
         return with_nodes(given, None, None, "other machines take part")
     if settings.get("distributed-executor-backend") == Known("ray") and not _is_alone(kind, pod, container, launch):
         return with_nodes(given, None, None, "Ray may add machines")

@@ -119,7 +119,8 @@ def _given(accelerators: tuple[Chars, ...]) -> Given:
         same = {number.text if (number := _count(each)) is not None else "1" for each in accelerators}
         if len(same) == 1:
             gpus = Setting("gpus", Known(int(next(iter(same)))), "file", "accelerators", span=span)
-        return Given((Setting("gpu", Unknown(reason), "file", "accelerators", span=span), gpus), {"gpus": None})
+        any_of = tuple(_choice(name, counted=len(same) > 1) for name in names)
+        return Given((Setting("gpu", Unknown(reason, any_of), "file", "accelerators", span=span), gpus), {"gpus": None})
     match = _ACCELERATOR.fullmatch(names[0])
     if match is None:
         return Given()
@@ -128,6 +129,13 @@ def _given(accelerators: tuple[Chars, ...]) -> Given:
     gpus = Setting("gpus", Known(int(match[2] or 1)), "file", "accelerators", span=number.span if number else span)
     gpu = Setting("gpu", Known(_named(match[1])), "file", "accelerators", span=span)
     return Given((gpu, gpus), {"gpus": None if site is None else JointSite((site,))})
+
+
+def _choice(written: str, *, counted: bool) -> str:
+    """One of several accelerators by a name that holds its number, where that differs from one to the other."""
+    match = _ACCELERATOR.fullmatch(written)
+    name = _named(match[1]) if match is not None else written
+    return f"{match[2] or 1}x{name}" if counted and match is not None else name
 
 
 def _named(name: str) -> str:

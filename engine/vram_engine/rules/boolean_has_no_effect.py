@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vram_engine.deployment import Remark
 from vram_engine.plan import Plan
 from vram_engine.rules.base import Finding, Fix, RenameKey, Rule
 from vram_engine.syntax.route import Place
@@ -32,10 +33,14 @@ from vram_engine.syntax.route import Place
 def check(plan: Plan) -> Iterator[Finding]:
     """Switches that stay on."""
     for remark in plan.deployment.remarks:
-        if remark.kind == RULE.name and isinstance(remark.place, Place) and remark.instead is not None:
-            rename = RenameKey(remark.place, remark.instead)
-            fix = Fix(f"Rename to {remark.instead}", rename, "safe")
-            yield Finding(RULE.name, "warning", remark.place, remark.message, fixes=(fix,))
+        if remark.kind == RULE.name:
+            yield Finding(RULE.name, "warning", remark.place, remark.message, fixes=_fixes(remark))
+
+
+def _fixes(remark: Remark) -> tuple[Fix, ...]:
+    if remark.instead is None or not isinstance(remark.place, Place):
+        return ()
+    return (Fix(f"Rename to {remark.instead}", RenameKey(remark.place, remark.instead), "safe"),)
 
 
 RULE = Rule("boolean-has-no-effect", __doc__ or "", check_plan=check)

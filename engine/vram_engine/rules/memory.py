@@ -28,7 +28,7 @@ def memory_finding(plan: Plan, rule: str, severity: Severity, message: str, *key
         rule=rule,
         severity="warning" if assumed and severity == "error" else severity,
         where=where,
-        message=message + (f" ({assumed})" if assumed else ""),
+        message="; ".join(filter(None, (message + (f" ({assumed})" if assumed else ""), plan.choices_words))),
         certainty=_certainty(plan, bool(assumed)),
         fixes=recommended_fixes(plan),
         related=tuple(related for related in _related(plan) if related.where != where),

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vram_engine.beside import is_short_because_of_peers
 from vram_engine.feasibility import gib
 from vram_engine.plan import Plan
 from vram_engine.rules.base import Finding, Rule
@@ -35,6 +36,9 @@ def check(plan: Plan) -> Iterator[Finding]:
     if found is None:
         return
     budget, feasibility = found
+    # Another rule speaks of engines that share a GPU, to all of them.
+    if is_short_because_of_peers(plan.deployment, feasibility.condition):
+        return
     if feasibility.failure is not None and feasibility.condition == "free-memory-below-target":
         message = f"vLLM will not start: {feasibility.failure.message}"
         yield memory_finding(plan, RULE.name, "error", message, "gpu-memory-utilization", "model")

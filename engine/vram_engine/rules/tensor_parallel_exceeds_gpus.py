@@ -40,7 +40,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         RULE.name,
         "error",
         plan.at("tensor-parallel-size", "gpus"),
-        refused.message,
+        "; ".join(filter(None, (refused.message, plan.choices_words))),
         fixes=tuple(_fixes(plan)),
         related=() if counted is None else (Related(counted, "the number of GPUs"),),
     )

@@ -13,11 +13,12 @@ from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
 from vram_engine.model.caches_kinds import MLA, CompressedMLA
 from vram_engine.model.spec import ModelSpec
+from vram_engine.sizing.attention_workspace import attention_workspace
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import Term, total
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
-from vram_engine.sizing.forward import forward_peak
+from vram_engine.sizing.forward import step_peak
 from vram_engine.sizing.lora import has_adapters
 from vram_engine.sizing.non_torch import meshed
 
@@ -109,14 +110,14 @@ def graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) 
     return total("CUDA graphs", "captured after the KV cache is there", *_graphs(spec, args, batch, era, gpu))
 
 
-def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[Term, Term]:
+def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[Term, ...]:
     sizes = capture_sizes(args, batch, era, gpu)
     cases = 2 if has_adapters(spec, args) else 1
     count = cases * (len(sizes) + len(full_graph_sizes(args, batch, era, gpu)))
     layers = -(-spec.num_layers // args.pipeline_parallel_size)
     rows = [constant(name) for name in _layer_costs(spec, args, era, gpu)]
     low, each, high = sum(row.low for row in rows), sum(row.value for row in rows), sum(row.high for row in rows)
-    pool = forward_peak(spec, args, replace(batch, max_num_batched_tokens=sizes[-1]), era, gpu)
+    pool = step_peak(spec, args, replace(batch, max_num_batched_tokens=sizes[-1]), era, gpu)
     nodes = Term(
         "graph nodes",
         layers * count * each,
@@ -124,7 +125,8 @@ def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu)
         "modelled",
         spread=(layers * count * low, layers * count * high),
     )
-    return nodes, replace(pool, name="graph pool", because=f"buffers of a step of {sizes[-1]} tokens")
+    pool = replace(pool, name="graph pool", because=f"buffers of a step of {sizes[-1]} tokens")
+    return nodes, pool, attention_workspace(spec, args, era, gpu)
 
 
 def _layer_costs(spec: ModelSpec, args: EngineArgs, era: Era, gpu: Gpu) -> tuple[str, ...]:

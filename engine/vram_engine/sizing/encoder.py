@@ -154,6 +154,16 @@ def largest_item(spec: ModelSpec) -> LargestItem:
     return next((row for row in LARGEST_ITEMS if spec.architecture in row.architectures), UNKNOWN_ITEM)
 
 
+def profiled_requests(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era) -> int:
+    """Requests of the dummy batch, for each of which a token is sampled.
+
+    V0 takes so many that each brings an item of the largest size, at least one (``GPUModelRunnerBase.profile_run``).
+    """
+    if era.runner == "V0" and sees_images(spec, args):
+        return profiled_items(largest_item(spec), batch)
+    return batch.num_reqs
+
+
 def profiled_items(item: LargestItem, batch: Batch) -> int:
     """Items within the encoder budget, which is the step's tokens and at least one item."""
     return max(1, min(batch.max_num_batched_tokens // item.tokens, batch.max_num_seqs))

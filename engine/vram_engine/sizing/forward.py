@@ -7,8 +7,8 @@ MLP on a rank, k experts per token, b bytes of a value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
@@ -21,6 +21,7 @@ from vram_engine.sizing.eras import Era
 from vram_engine.sizing.parallelism import expert_share
 
 VALUE = 2
+FLOAT32 = 4
 MLP_KINDS: tuple[Kind, ...] = ("dense_mlp", "shared_experts")
 WORKSPACE_PERSISTS = Version(0, 14, 0)
 MODULAR_EXPERTS = Version(0, 14, 0)
@@ -44,11 +45,15 @@ MLA_SIMULATED_SINCE = Version(0, 10, 0)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Bytes that live at once: ``width`` values per token, and ``fixed`` bytes whatever the tokens."""
+    """Bytes that live at once: ``width`` values per token, and ``fixed`` bytes whatever the tokens.
+
+    ``profiled`` bytes are there in the profile run alone, which pretends and tunes what other steps do not.
+    """
 
     name: str
     width: int
     fixed: int = 0
+    profiled: int = 0
 
 
 def compiled(args: EngineArgs, era: Era) -> bool:
@@ -57,13 +62,24 @@ def compiled(args: EngineArgs, era: Era) -> bool:
 
 
 def forward_peak(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:
-    """The widest moment of any layer for T tokens, expert workspaces that stay allocated not included."""
+    """The widest moment of the profile run in any layer for T tokens, but for workspaces that stay allocated."""
+    return _widest(list(_moments(spec, args, batch, era, gpu)), batch.max_num_batched_tokens, spec)
+
+
+def step_peak(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:
+    """The same of a step of one token for each of T requests, as it is captured."""
     tokens = batch.max_num_batched_tokens
-    moments = list(_moments(spec, args, batch, era, gpu))
+    moments = [replace(moment, profiled=0) for moment in _moments(spec, args, batch, era, gpu)]
+    if positions := _indexed_positions(spec, args):
+        moments.append(Moment("indexer", 0, tokens * positions * FLOAT32))
+    return _widest(moments, tokens, spec)
+
+
+def _widest(moments: Sequence[Moment], tokens: int, spec: ModelSpec) -> Term:
     if not moments:
         return Term("forward pass", 0, "no layer is known", "modelled", spread=(0, tokens * spec.hidden_size * 8))
-    widest = max(moments, key=lambda moment: tokens * VALUE * moment.width + moment.fixed)
-    amount = tokens * VALUE * widest.width + widest.fixed
+    widest = max(moments, key=lambda moment: tokens * VALUE * moment.width + moment.fixed + moment.profiled)
+    amount = tokens * VALUE * widest.width + widest.fixed + widest.profiled
     because = f"{tokens:,} tokens × {VALUE} B × {widest.width:,} values alive in the {widest.name}"
     return Term("forward pass", amount, because, "modelled", spread=(int(amount * 0.85), int(amount * 1.15) + 16 * MIB))
 
@@ -88,10 +104,10 @@ def _block_moments(
             yield Moment("MLP", up + down + kept)
             yield Moment("MLP", down + reduced + kept)
     context = _latent_context(spec, args, batch, era) + _indexer_logits(spec, era)
-    for kind, fixed in (("attention", context), ("mamba", _tuning(spec, era))):
+    for kind, profiled in (("attention", context), ("mamba", _tuning(spec, era))):
         into, out = _widths(block, (kind,), tp)
         if out:
-            yield Moment(kind, into + 2 * out + 2 * hidden, fixed)
+            yield Moment(kind, into + 2 * out + 2 * hidden, profiled=profiled)
     for experts in _experts(block):
         shared = hidden if _widths(block, ("shared_experts",), tp)[0] else 0
         passing = 0 if workspace_persists(era) else _expert_bytes(experts, spec, args, batch, era, gpu)
@@ -190,6 +206,14 @@ def _indexer_logits(spec: ModelSpec, era: Era) -> int:
     """A sparse layer's indexer sets this much aside for its logits while profiling."""
     sparse = any(isinstance(cache, Indexer | CompressedIndexer) for cache in spec.caches)
     return INDEXER_LOGITS_BYTES if sparse and era.version >= INDEXER_LOGITS_SINCE else 0
+
+
+def _indexed_positions(spec: ModelSpec, args: EngineArgs) -> int:
+    """The positions a sparse layer's indexer scores for each token of a decode step (``fp8_paged_mqa_logits``)."""
+    ratios = [1 for cache in spec.caches if isinstance(cache, Indexer)]
+    ratios += [cache.ratio for cache in spec.caches if isinstance(cache, CompressedIndexer)]
+    length = args.max_model_len or spec.length or 0
+    return length // min(ratios) if ratios else 0
 
 
 def _tuning(spec: ModelSpec, era: Era) -> int:

@@ -277,7 +277,8 @@ class Block8:
     """One byte a weight with a scale of ``scale_bytes`` per block of ``rows`` x ``cols`` weights.
 
     With ``fused_may_cut`` the shards of a fused column matrix need not be whole blocks
-    (vllm linear.py, ``_maybe_allow_fp8_block_shape_mismatch``).
+    (vllm linear.py, ``_maybe_allow_fp8_block_shape_mismatch``). Marlin has a scale of ``row_scale_bytes`` for every
+    row of a block instead once loaded (``prepare_fp8_layer_for_marlin``); 0 where another kernel reads the blocks.
     """
 
     rows: int
@@ -285,6 +286,7 @@ class Block8:
     scale_bytes: int = FLOAT32
     checked: bool = True
     fused_may_cut: bool = False
+    row_scale_bytes: int = 0
 
     def linear(self, local: LocalLinear) -> Stored | Refusal:
         """Bytes of an 8-bit matrix with a scale per block; refused where ranks would cut a block.
@@ -293,8 +295,13 @@ class Block8:
         """
         if self.checked and (refusal := self._cut(local)) is not None:
             return refusal
-        scales = math.ceil(local.all_rows / self.rows) * math.ceil(local.cols / self.cols)
-        return _same(local.weights + scales * self.scale_bytes + local.bias_bytes)
+        groups = math.ceil(local.cols / self.cols)
+        scales = math.ceil(local.all_rows / self.rows) * groups
+        return self._stored(local.weights + local.bias_bytes, scales, local.all_rows * groups)
+
+    def _stored(self, body: int, scales: int, row_scales: int) -> Stored:
+        loaded = body + scales * self.scale_bytes
+        return Stored(loaded, body + row_scales * self.row_scale_bytes if self.row_scale_bytes else loaded)
 
     def _cut(self, local: LocalLinear) -> Refusal | None:
         if self.fused_may_cut and len(local.rows) > 1 and any(rows % self.rows for rows in local.rows):
@@ -328,8 +335,10 @@ class Block8:
             rows = cols = finer
         up = local.shards * math.ceil(local.width / rows) * math.ceil(local.hidden / cols)
         down = math.ceil(local.hidden / rows) * math.ceil(local.width / cols)
-        scales = local.experts * (up + down) * self.scale_bytes
-        return _same(local.weights + scales + local.bias_bytes)
+        each_row = local.shards * local.width * math.ceil(local.hidden / cols)
+        each_row += local.hidden * math.ceil(local.width / cols)
+        body = local.weights + local.bias_bytes
+        return self._stored(body, local.experts * (up + down), local.experts * each_row)
 
 
 @dataclass(frozen=True, slots=True)

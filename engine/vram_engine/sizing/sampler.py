@@ -11,6 +11,7 @@ from vram_engine.facts.versions import Version
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term
+from vram_engine.sizing.encoder import profiled_requests
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
 
@@ -31,7 +32,7 @@ GUMBEL_BYTES_PER_BLOCK = 12
 
 def sampler_peak(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era) -> Term:
     """The sampler for R rows of V logits while the final hidden states of all tokens are kept."""
-    rows, vocab, tokens = batch.num_reqs, spec.vocab_size, batch.max_num_batched_tokens
+    rows, vocab, tokens = profiled_requests(spec, args, batch, era), spec.vocab_size, batch.max_num_batched_tokens
     hidden = tokens * spec.hidden_size * VALUE
     per_logit = _bytes_per_logit(rows, args, era)
     low, value, high = _buffers(rows, vocab, era)

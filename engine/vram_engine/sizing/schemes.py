@@ -41,7 +41,10 @@ from vram_engine.sizing.quantization import (
 
 BLACKWELL = (10, 0)
 HOPPER = (9, 0)
+# Below, Marlin multiplies 8-bit floats.
+NATIVE_FP8 = (8, 9)
 FLOAT32 = 4
+HALF = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +291,15 @@ def _packed_int(weight: WeightFormat, _: tuple[int, int]) -> Scheme | Refusal:
     return PackedInt(weight.bits, weight.group_size, zeros, shape=2 * INT64, expert_shape=4)
 
 
-def _fp8(weight: WeightFormat, _: tuple[int, int]) -> Scheme:
+def _fp8(weight: WeightFormat, capability: tuple[int, int]) -> Scheme:
     if weight.strategy == "block" and weight.block is not None:
         by_exponent = weight.packing == "e8m0"
-        return Block8(*weight.block, 1 if by_exponent else FLOAT32, fused_may_cut=weight.packing in {"fp8", "e8m0"})
+        return Block8(
+            *weight.block,
+            1 if by_exponent else FLOAT32,
+            fused_may_cut=weight.packing in {"fp8", "e8m0"},
+            row_scale_bytes=0 if by_exponent or capability >= NATIVE_FP8 else HALF,
+        )
     if weight.strategy == "channel":
         return PerChannel8(static_experts=weight.static)
     return PerTensor8(weight.static)

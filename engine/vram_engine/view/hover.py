@@ -18,6 +18,7 @@ from vram_engine.text import Span
 from vram_engine.view.bar import bar
 from vram_engine.view.completion_docs import key_documentation
 from vram_engine.view.cursor import AtOption, cursor_at
+from vram_engine.view.enough import enough_words
 from vram_engine.view.fits_on import fits_on
 from vram_engine.view.launched import launched_at
 from vram_engine.view.summary import Row, headline, is_sized, kv_words, missing, notes, refusal_words, rows
@@ -93,6 +94,7 @@ def _parts(plan: Plan, setting: Setting | None) -> Iterator[str]:
     yield f"**{headline(plan)}**"
     yield _table(rows(plan))
     yield kv_words(plan)
+    yield enough_words(plan)
     if plan.feasibility is not None and plan.feasibility.failure is not None:
         yield plan.feasibility.failure.message
     yield "\n".join(f"- {reason}" for reason in refusal_words(plan))

@@ -37,7 +37,8 @@ def headline(plan: Plan) -> str:
     """``fits: Qwen3-8B on 1 x L4, vLLM 0.33.0 (assumed)``."""
     parts = [model_words(plan)]
     if isinstance(plan.node, Node):
-        parts.append(f"on {plan.args.tensor_parallel_size} x {plan.node.gpu.name}")
+        gpus = plan.args.tensor_parallel_size * plan.args.pipeline_parallel_size
+        parts.append(f"on {gpus} x {plan.node.gpu.name}")
     is_refused = plan.refusals or isinstance(plan.estimate, Refusal)
     verdict = "refused by vLLM" if is_refused else VERDICT_WORDS[plan.verdict]
     return f"{verdict}: {' '.join(parts)}, vLLM {version_words(plan.deployment, plan)}"
@@ -71,7 +72,7 @@ def rows(plan: Plan) -> tuple[Row, ...]:
         Row("KV cache of the workload", feasibility.required_bytes, _workload_words(plan, budget)),
         Row("required", required_bytes(budget, feasibility), "the sum of the above", strong=True),
         Row("free", feasibility.headroom_bytes, _free_words(feasibility), strong=True),
-        Row("reserved by vLLM", budget.requested_bytes, _reserved_words(budget), strong=True),
+        Row("reserved by vLLM", budget.requested_bytes, _reserved_words(plan, budget), strong=True),
     )
 
 
@@ -97,9 +98,12 @@ def _free_words(feasibility: Feasibility) -> str:
     return f"OOM risk {feasibility.oom_risk}" if feasibility.headroom_bytes >= 0 else "more is needed than there is"
 
 
-def _reserved_words(budget: Budget) -> str:
+def _reserved_words(plan: Plan, budget: Budget) -> str:
     share = budget.requested_bytes / budget.memory_bytes
-    return f"{share:.2f} of {budget.memory_bytes / 2**30:.2f} GiB, whatever is required: the rest becomes KV cache"
+    whole = f"{budget.memory_bytes / 2**30:.2f} GiB"
+    if isinstance(plan.node, Node) and plan.node.gpu.unified_memory:
+        whole += " that the CPU and every other program use too"
+    return f"{share:.2f} of {whole}, whatever is required: the rest becomes KV cache"
 
 
 def kv_words(plan: Plan) -> str:
@@ -143,8 +147,7 @@ def refusal_words(plan: Plan) -> tuple[str, ...]:
 def notes(plan: Plan) -> tuple[str, ...]:
     """What was found, assumed or chosen on the way, one sentence each."""
     found = list(plan.model.notes) if isinstance(plan.model, FoundModel) else []
-    if plan.rests_on_assumptions:
-        found.append(plan.rests_on_assumptions)
+    found += [words for words in (plan.choices_words, plan.rests_on_assumptions) if words]
     if isinstance(plan.estimate, Estimate):
         found += plan.estimate.budget.notes
         found += _rank_words(plan.estimate.budget)

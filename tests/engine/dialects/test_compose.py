@@ -200,6 +200,33 @@ def test_shares_of_one_gpu_add_up(flags, found, analysed):
 
 
 @pytest.mark.parametrize(
+    ("flags", "verdict", "found"),
+    [
+        ("--gpu-memory-utilization 0.6", "infeasible", True),
+        # 0.5 of the card is free of 0.5 that is asked for, but for the process's own CUDA context.
+        ("--gpu-memory-utilization 0.5", "infeasible", True),
+        ("--gpu-memory-utilization 0.45", "fits", False),
+        ("--gpu-memory-utilization 0.6 --enable-sleep-mode", "unknown", False),
+    ],
+)
+def test_the_second_engine_is_sized_in_what_the_first_leaves(flags, verdict, found, analysed):
+    """The verdict and the finding about a shared GPU agree, and nothing else is said of the memory."""
+    text = "# vram: gpu=h100\n" + two("gpus: all", "gpus: all", flags).replace("--model m", "--model Qwen/Qwen3-8B")
+    analysis = analysed(text)
+    assert [plan.verdict for plan in analysis.plans] == [verdict] * 2
+    errors = {each.rule for each in analysis.findings if each.severity == "error"}
+    assert errors == ({"gpu-shared-over-committed"} if found else set())
+
+
+def test_a_peer_of_unknown_size_leaves_no_verdict(analysed):
+    """Bytes of KV cache are no share of the GPU."""
+    text = "# vram: gpu=h100\n" + two("gpus: all", "gpus: all", "--kv-cache-memory-bytes 1G").replace(
+        "model m", "model Qwen/Qwen3-8B"
+    )
+    assert [plan.verdict for plan in analysed(text).plans] == ["unknown"] * 2
+
+
+@pytest.mark.parametrize(
     ("service", "rules"),
     [
         ("command: [vllm, serve, m]", ["vllm-serve-repeated"]),

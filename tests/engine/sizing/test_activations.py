@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from vram_engine.facts.catalogue import catalogue_model
 from vram_engine.facts.gpus import gpu_by_id
 from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
@@ -14,6 +15,7 @@ from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.activations import activations
 from vram_engine.sizing.batch import batch
 from vram_engine.sizing.budget import GIB, Term
+from vram_engine.sizing.encoder import profiled_requests
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import era
 from vram_engine.sizing.sampler import sampler_state
@@ -156,3 +158,16 @@ def test_more_tokens_never_take_less() -> None:
     """The peak does not fall as the step grows."""
     sizes = [peak("llama-8b", "l4", 8192, EngineArgs(max_num_batched_tokens=n)).bytes for n in (256, 2048, 8192, 65536)]
     assert sizes == sorted(sizes)
+
+
+def test_v0_samples_for_as_many_requests_as_bring_an_image() -> None:
+    """V0 profiles an image model with requests that each bring an image of the largest size: 32,768 / 16,384 = 2."""
+    known = catalogue_model("Qwen/Qwen2.5-VL-7B-Instruct")
+    assert known is not None
+    model, gpu = from_config(known.config), card("a100-sxm-80")
+    assert isinstance(model, ModelSpec)
+    args = EngineArgs(vllm_version=Version(0, 7, 3), max_num_batched_tokens=32768)
+    limits = batch(args, gpu, 32768, model)
+    assert profiled_requests(model, args, limits, era(model, args, gpu.capability)) == 2
+    text = spec("qwen-7b")
+    assert profiled_requests(text, args, limits, era(text, args, gpu.capability)) == 256
