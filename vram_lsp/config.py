@@ -53,6 +53,46 @@ _BY_KEY = {setting.key: setting for setting in SETTINGS}
 
 
 @dataclass(frozen=True, slots=True)
+class EditorSetting:
+    """A setting that only an editor has: its words with the one that counts by default first, none for a path.
+
+    ``for_server`` is False where only the editor's extension reads it, ``scope`` is VS Code's word for who may set it.
+    """
+
+    key: str
+    words: tuple[str, ...]
+    description: str
+    for_server: bool = True
+    scope: str = "machine"
+
+
+EDITOR_SETTINGS: tuple[EditorSetting, ...] = (
+    EditorSetting(
+        "hub",
+        ("", *HUB_MODES),
+        "What may be known of the model hub: off, cache (what it said earlier), or on (it may be asked; descriptions "
+        "of models, never weights). Empty: off, and asked about once. Only the user can set it, never a project file.",
+    ),
+    EditorSetting(
+        "trace.server",
+        ("off", "messages", "verbose"),
+        "What the server tells of its work.",
+        for_server=False,
+        scope="window",
+    ),
+    EditorSetting(
+        "server.path",
+        (),
+        "The server's program (vram-lsp). Empty: it is looked for in the selected Python environment, the workspace's "
+        ".venv, the search path and the extension's own folder.",
+        for_server=False,
+        scope="machine-overridable",
+    ),
+)
+_NOT_FOR_US = frozenset(setting.key for setting in EDITOR_SETTINGS if not setting.for_server)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """What a user's configuration says for one file, and what in it could not be used."""
 
@@ -87,6 +127,8 @@ def read_config(values: Mapping[str, Any], origin: Origin, where: str) -> Config
             _read_setting(_BY_KEY[key], value, origin, settings, problems, where)
         elif key == "hub":
             _read_hub(value, origin, problems, where)
+        elif key in _NOT_FOR_US and origin == "settings":
+            continue
         else:
             problems.append(f"{where}: {key} is not a setting")
     return Config(tuple(settings), severities, tuple(problems), measured)
@@ -120,7 +162,7 @@ def hub_mode(values: Mapping[str, Any]) -> HubMode | None:
 def _read_hub(value: Any, origin: Origin, problems: list[str], where: str) -> None:
     if origin == "project":
         problems.append(f"{where}: hub is a setting of the editor alone; a project cannot switch the network on")
-    elif value not in HUB_MODES:
+    elif value not in ("", *HUB_MODES):
         problems.append(f"{where}: hub must be one of {', '.join(HUB_MODES)}")
 
 

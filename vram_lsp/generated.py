@@ -11,7 +11,7 @@ from pathlib import Path
 from vram_engine.rules import RULES
 from vram_engine.rules.base import Rule
 from vram_lsp import schemas
-from vram_lsp.config import SETTINGS, camel
+from vram_lsp.config import EDITOR_SETTINGS, SETTINGS, camel
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,6 +50,11 @@ def readme(text: str) -> str:
     settings = "\n".join(
         f"| `{setting.key}` | `vramLsp.{camel(setting.key)}` | {setting.description} |" for setting in SETTINGS
     )
+    settings += "".join(
+        f"\n| | `vramLsp.{camel(setting.key)}` | {setting.description} |"
+        for setting in EDITOR_SETTINGS
+        if setting.for_server
+    )
     text = _between(text, "rules", f"| rule | says |\n|:--|:--|\n{rules}")
     return _between(text, "settings", f"| project file | editor | meaning |\n|:--|:--|:--|\n{settings}")
 
@@ -62,6 +67,20 @@ def profile_schema(_: str) -> str:
 def config_schema(_: str) -> str:
     """The config file's JSON Schema."""
     return _json(schemas.config_schema())
+
+
+def settings_schema(_: str) -> str:
+    """The JSON Schema of the editor's settings."""
+    return _json(schemas.settings_schema())
+
+
+def package_json(text: str) -> str:
+    """The VS Code extension's manifest with the settings it contributes; nothing where there is no manifest."""
+    if not text:
+        return text
+    manifest = json.loads(text)
+    configuration = {"title": "vram-lsp", "properties": schemas.settings_properties()}
+    return _json({**manifest, "contributes": {**manifest.get("contributes", {}), "configuration": configuration}})
 
 
 def _json(value: object) -> str:
@@ -80,6 +99,8 @@ FILES: tuple[tuple[Path, Callable[[str], str]], ...] = (
     (ROOT / "README.md", readme),
     (ROOT / "editors/schemas/vram-profile.schema.json", profile_schema),
     (ROOT / "editors/schemas/vllm-config.schema.json", config_schema),
+    (ROOT / "editors/schemas/settings.json", settings_schema),
+    (ROOT / "editors/vscode/package.json", package_json),
 )
 
 
@@ -100,7 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{path.relative_to(ROOT)} is stale: run python -m vram_lsp.generated")
         return int(bool(found))
     for path, write in FILES:
-        path.write_text(write(_text(path)), encoding="utf-8")
+        text = write(_text(path))
+        if text:
+            path.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -44,6 +44,7 @@ class Lookups:
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._answers: dict[Question, _Remembered] = {}
         self._running: dict[Question, asyncio.Task[Answer]] = {}
+        self._waited_for: dict[Question, asyncio.Future[Answer]] = {}
 
     def use(self, sources: tuple[ModelSource, ...]) -> None:
         """Ask these from now on; what others answered is asked again."""
@@ -86,6 +87,8 @@ class Lookups:
         """The answer, found in a thread that dies with the process however long a disk or network takes."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
+        self._waited_for[question] = future
+        future.add_done_callback(lambda _: self._waited_for.pop(question, None))
 
         def run() -> None:
             if not self._places.acquire(timeout=TIMEOUT_S):
@@ -100,6 +103,12 @@ class Lookups:
 
         threading.Thread(target=run, name="look-up", daemon=True).start()
         return future
+
+    def give_up(self, question: Question) -> None:
+        """Wait no longer for an answer; what is under way goes on for nobody."""
+        future = self._waited_for.get(question)
+        if future is not None and not future.done():
+            future.set_result(_nothing(question[0], "was stopped"))
 
     def forget(self) -> None:
         """Everything may have changed on disk."""

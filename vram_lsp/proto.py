@@ -94,10 +94,13 @@ class Abilities:
     resolves_edits: bool = False
     hovers_markdown: bool = False
     documents_markdown: bool = False
+    signs_markdown: bool = False
+    inserts_snippets: bool = False
     nests_symbols: bool = False
     pulls_diagnostics: bool = False
     refreshes_lenses: bool = False
     refreshes_hints: bool = False
+    shows_progress: bool = False
     registers_watchers: bool = False
     registers_configuration: bool = False
 
@@ -113,12 +116,17 @@ def abilities_of(client: types.ClientCapabilities) -> Abilities:
         resolves_edits="edit" in resolved and bool(get_capability(client, "text_document.code_action.data_support")),
         hovers_markdown=_prefers_markdown(client, "text_document.hover.content_format"),
         documents_markdown=_prefers_markdown(client, "text_document.completion.completion_item.documentation_format"),
+        signs_markdown=_prefers_markdown(
+            client, "text_document.signature_help.signature_information.documentation_format"
+        ),
+        inserts_snippets=bool(get_capability(client, "text_document.completion.completion_item.snippet_support")),
         nests_symbols=bool(
             get_capability(client, "text_document.document_symbol.hierarchical_document_symbol_support")
         ),
         pulls_diagnostics=pulls and bool(get_capability(client, "workspace.diagnostics.refresh_support")),
         refreshes_lenses=bool(get_capability(client, "workspace.code_lens.refresh_support")),
         refreshes_hints=bool(get_capability(client, "workspace.inlay_hint.refresh_support")),
+        shows_progress=bool(get_capability(client, "window.work_done_progress")),
         registers_watchers=bool(get_capability(client, "workspace.did_change_watched_files.dynamic_registration")),
         registers_configuration=bool(get_capability(client, "workspace.did_change_configuration.dynamic_registration")),
     )

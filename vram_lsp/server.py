@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -11,12 +12,13 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
+from vram_engine.analysis import Answer
 from vram_engine.lent import LentFile
 from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import GpuSource
 from vram_lsp import __version__, proto
-from vram_lsp.features import code_action, completion, execute_command, plan_page, receipt, trial
+from vram_lsp.features import code_action, completion, execute_command, plan_page, receipt, signature_help, trial
 from vram_lsp.features.code_lens import code_lenses
 from vram_lsp.features.diagnostics import diagnostics
 from vram_lsp.features.document_diagnostic import NOTHING, Report, document_diagnostic
@@ -24,6 +26,8 @@ from vram_lsp.features.document_link import definition, document_links
 from vram_lsp.features.document_symbol import document_symbols
 from vram_lsp.features.hover import hover
 from vram_lsp.features.inlay_hint import inlay_hints
+from vram_lsp.features.work_done import show_look_up
+from vram_lsp.features.workspace_scan import WorkspaceScan
 from vram_lsp.lookups import Lookups, Question
 from vram_lsp.model_cache import ModelCache, default_folder
 from vram_lsp.model_sources import model_sources
@@ -56,10 +60,12 @@ class VramServer(LanguageServer):
         self._settling: dict[str, asyncio.TimerHandle] = {}
         self._typing: dict[str, asyncio.TimerHandle] = {}
         self._standing: set[Question] = set()
+        self._told_of: set[Question] = set()
         self.is_configured = asyncio.Event()
         self.was_shut_down = False
         self.exit_code = 0
         self.abilities = proto.Abilities()
+        self.scan = WorkspaceScan()
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log what pygls would otherwise show as a message box."""
@@ -84,6 +90,16 @@ class VramServer(LanguageServer):
             document.shown = True
             self.text_document_publish_diagnostics(diagnostics(snapshot, document.typed))
         return snapshot
+
+    def trace(self, snapshot: Snapshot, seconds: float) -> None:
+        """Tell a client that traces what an analysis came to and how long it took; in full where it wants all."""
+        if self.protocol.trace == types.TraceValue.Off:
+            return
+        found = len(snapshot.analysis.findings)
+        message = f"analysed version {snapshot.version} of {snapshot.uri}: {found} findings, {seconds * 1e3:.1f} ms"
+        verdicts = (f"{plan.deployment.name}: {plan.verdict}" for plan in snapshot.analysis.plans)
+        verbose = "\n".join(verdicts) if self.protocol.trace == types.TraceValue.Verbose else None
+        self.log_trace(types.LogTraceParams(message, verbose))
 
     def show_when_still(self, uri: str, snapshot: Snapshot) -> None:
         """Show what waits on the line that is being typed once nobody types any more."""
@@ -142,7 +158,7 @@ class VramServer(LanguageServer):
     async def answer(self, question: Question) -> None:
         """Look one model or file up, and show the documents again where that taught something."""
         before = self.session.lookups.known(question[1]).get(question[0])
-        answer = await self.session.lookups.answer(question)
+        answer = await self._looked_up(question)
         if answer != before:
             self.session.learned()
             self.publish_all()
@@ -151,6 +167,17 @@ class VramServer(LanguageServer):
         # Somebody who is typing a name is not asked anything.
         if question in self._standing and isinstance(answer, Unavailable) and isinstance(question[0], ModelRef):
             await self._offer_hub(question[0])
+
+    async def _looked_up(self, question: Question) -> Answer:
+        if not self.abilities.shows_progress or question in self._told_of:
+            return await self.session.lookups.answer(question)
+        self._told_of.add(question)
+        shown = asyncio.get_running_loop().create_task(_told(show_look_up(self, question)))
+        try:
+            return await self.session.lookups.answer(question)
+        finally:
+            self._told_of.discard(question)
+            shown.cancel()
 
     def _look_further(self) -> None:
         """A file that has been lent may name what must be looked up in turn."""
@@ -193,8 +220,10 @@ def _initialize(server: VramServer, params: types.InitializeParams) -> None:
     session.folders = tuple(path for path in map(path_of, folders) if path is not None)
     session.encoding = proto.encoding_of(server.workspace.position_encoding)
     server.abilities = proto.abilities_of(params.capabilities)
+    server.protocol.trace = params.trace or types.TraceValue.Off
     if server.abilities.pulls_diagnostics:
         server.feature(types.TEXT_DOCUMENT_DIAGNOSTIC, _DIAGNOSTIC_OPTIONS)(_document_diagnostic)
+        server.feature(types.WORKSPACE_DIAGNOSTIC)(_workspace_diagnostic)
     if isinstance(params.initialization_options, dict):
         options = params.initialization_options
         values = options.get(SECTION, options)
@@ -288,8 +317,10 @@ def _did_change(server: VramServer, params: types.DidChangeTextDocumentParams) -
 
 
 def _show(server: VramServer, uri: str, after: float) -> None:
+    began = time.perf_counter()
     snapshot = server.publish(uri)
     if snapshot is not None:
+        server.trace(snapshot, time.perf_counter() - began)
         server.look_up(uri, snapshot, after)
         server.show_when_still(uri, snapshot)
 
@@ -404,6 +435,12 @@ def _document_diagnostic(server: VramServer, params: types.DocumentDiagnosticPar
     return _guarded(lambda: document_diagnostic(snapshot, params.previous_result_id, typed), NOTHING)
 
 
+async def _workspace_diagnostic(
+    server: VramServer, params: types.WorkspaceDiagnosticParams
+) -> types.WorkspaceDiagnosticReport:
+    return await server.scan.report(server, params)
+
+
 def _resolve_completion(server: VramServer, item: types.CompletionItem) -> types.CompletionItem:
     return _guarded(lambda: completion.resolved(_snapshot_of(server, item.data), item, server.abilities), item)
 
@@ -466,9 +503,10 @@ _METHODS: tuple[tuple[str, Callable[..., Any], Any], ...] = (
     (types.CODE_ACTION_RESOLVE, _resolve_code_action, None),
     (
         types.TEXT_DOCUMENT_COMPLETION,
-        _on_document(lambda at, params, _: completion.completion(at, params), []),
+        _on_document(lambda at, params, can: completion.completion(at, params, can), []),
         completion.OPTIONS,
     ),
+    (types.TEXT_DOCUMENT_SIGNATURE_HELP, _on_document(signature_help.signature_help, None), signature_help.OPTIONS),
     (types.COMPLETION_ITEM_RESOLVE, _resolve_completion, None),
     (types.TEXT_DOCUMENT_INLAY_HINT, _on_document(lambda at, params, _: inlay_hints(at, params), []), None),
     (types.TEXT_DOCUMENT_CODE_LENS, _on_document(lambda at, *_: code_lenses(at), []), None),

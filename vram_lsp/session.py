@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,6 +75,9 @@ class Session:
         self.editor = Config()
         self.detected: tuple[Setting, ...] = ()
         self.hub: HubMode = "off"
+        # Counts changes outside the open documents, and wakes whoever waits for one.
+        self.generation = 0
+        self.news = asyncio.Event()
         self._hub_setting: HubMode | None = None
         self._hub_offered = False
 
@@ -95,6 +99,7 @@ class Session:
     def close(self, uri: str) -> None:
         """The client closed it; nothing about it is kept."""
         self.documents.pop(uri, None)
+        self.something_changed()
 
     def snapshot(self, uri: str) -> Snapshot | None:
         """The current moment of an open document, analysed at most once per text and knowledge."""
@@ -111,7 +116,7 @@ class Session:
         path = path_of(document.uri)
         folders = ((path.parent,) if path is not None else ()) + self.folders
         if document.config is None:
-            document.config = self._config(path)
+            document.config = self.config_of(path)
         known = {wanted: self._as_open(answer) for wanted, answer in self.lookups.known(folders).items()}
         context = Context(
             folders=tuple(folder.as_posix() for folder in folders),
@@ -141,7 +146,8 @@ class Session:
                 found.append(uri)
         return tuple(found)
 
-    def _config(self, path: Path | None) -> Config:
+    def config_of(self, path: Path | None) -> Config:
+        """What the user's settings and the project file say of a file."""
         project = find_project(path, self.folders) if path is not None else None
         return self.editor if project is None or path is None else project.config_for(path).over(self.editor)
 
@@ -157,6 +163,13 @@ class Session:
         """Something outside the documents changed: every snapshot is out of date."""
         for document in self.documents.values():
             document.snapshot = None
+        self.something_changed()
+
+    def something_changed(self) -> None:
+        """What was found in closed files may be no longer so."""
+        self.generation += 1
+        self.news.set()
+        self.news = asyncio.Event()
 
     def configure(self, values: Mapping[str, Any]) -> tuple[str, ...]:
         """Take the editor's settings; returns what in them could not be used."""

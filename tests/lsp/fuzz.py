@@ -29,7 +29,7 @@ from vram_lsp.features.document_link import document_links
 from vram_lsp.features.document_symbol import document_symbols
 from vram_lsp.features.hover import hover
 from vram_lsp.features.inlay_hint import inlay_hints
-from vram_lsp.lookups import find_model
+from vram_lsp.lookups import find
 from vram_lsp.model_sources import model_sources
 from vram_lsp.patience import STILL_S, edited_line
 from vram_lsp.proto import Abilities
@@ -176,10 +176,10 @@ class Fuzz:
     def _learn(self, text: str) -> None:
         for ref in analyse(text, Context(dialects=self.dialects)).wants:
             if ref not in self.models:
-                self.models[ref] = find_model(model_sources("off"), ref, ())
+                self.models[ref] = find(model_sources("off"), ref, ())
 
     def _fresh(self, text: str) -> Snapshot:
-        context = Context(models=self.models, dialects=self.dialects)
+        context = Context(dialects=self.dialects).knowing(self.models)
         return Snapshot(URI, self.version, text, self.encoding, context, ())
 
     def _settle(self, fresh: Snapshot, typed: int | None) -> None:
@@ -231,7 +231,7 @@ class Fuzz:
             "completion",
             "textDocument/completion",
             here,
-            lambda: completion_feature.completion(fresh, types.CompletionParams(identifier, place)),
+            lambda: completion_feature.completion(fresh, types.CompletionParams(identifier, place), ABILITIES),
         )
         yield "symbols", "textDocument/documentSymbol", ranged, lambda: document_symbols(fresh, ABILITIES)
         yield "links", "textDocument/documentLink", ranged, lambda: document_links(fresh)

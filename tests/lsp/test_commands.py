@@ -29,7 +29,7 @@ PROTOCOL = Path(__file__).resolve().parents[2] / "editors/PROTOCOL.md"
 
 def tried(snapshot, values, text=QWEN):
     """The answer of vramLsp.plan with these overrides."""
-    return trial.plan(snapshot(text), trial.read_trial((URI, {"overrides": values})), LEAST)
+    return trial.plan(snapshot(text), trial.read_trial((URI, values)), LEAST)
 
 
 def edited(snapshot, edit):
@@ -104,11 +104,13 @@ def test_an_override_that_cannot_be_is_refused_in_words(said, words):
         overrides.read_overrides(said)
 
 
-@pytest.mark.parametrize("argument", [7, "x", [1], {"deployment": "0"}, {"version": True}, {"overrides": {"gpus": -1}}])
-def test_arguments_of_another_shape_are_refused(argument):
+@pytest.mark.parametrize(
+    "arguments", [(7,), ("x",), ([1],), ({}, {"deployment": "0"}), ({}, {"version": True}), ({}, 7), ({"gpus": -1},)]
+)
+def test_arguments_of_another_shape_are_refused(arguments):
     """As an error of the protocol, before anything is analysed."""
     with pytest.raises(JsonRpcException):
-        trial.read_trial((URI, argument))
+        trial.read_trial((URI, *arguments))
 
 
 @pytest.mark.parametrize(
@@ -145,15 +147,15 @@ def test_a_slider_and_apply_to_file(wire):
     """The whole way over the wire: plan, override, apply, and a refusal with its code."""
     wire.initialize({"workspace": {"applyEdit": True, "workspaceEdit": {"documentChanges": True}}})
     wire.open(URI, QWEN)
-    said = {"overrides": {"tensor_parallel_size": 2}}
+    said = {"tensor_parallel_size": 2}
     (deployment,) = command(wire, "vramLsp.plan", URI, said)["result"]["deployments"]
     assert deployment["verdict"] == "fits"
     (change,) = deployment["edit"]["documentChanges"]
     assert change["textDocument"] == {"uri": URI, "version": 1}
-    applied = command(wire, "vramLsp.apply", URI, {**said, "deployment": 0, "version": 1})["result"]
+    applied = command(wire, "vramLsp.apply", URI, said, {"deployment": 0, "version": 1})["result"]
     assert applied == {"applied": True, "failure_reason": None}
     assert wire.kept[0]["edit"] == deployment["edit"]
-    refused = command(wire, "vramLsp.plan", URI, {"overrides": {"gpu": "abacus"}})["error"]
+    refused = command(wire, "vramLsp.plan", URI, {"gpu": "abacus"})["error"]
     assert refused["code"] == -32602
     assert "one GPU of the catalogue" in refused["message"]
 
@@ -162,13 +164,16 @@ def test_the_receipt_of_a_log(wire, tmp_path):
     """By its text, by a path below a workspace folder; what is no log or no file is refused in words."""
     (tmp_path / "boot.log").write_text(LOG)
     wire.initialize(workspaceFolders=[{"uri": tmp_path.as_uri(), "name": "w"}])
-    for said in ({"text": LOG}, {"path": "boot.log"}, {"path": str(tmp_path / "boot.log")}):
+    log = tmp_path / "boot.log"
+    for said in ({"text": LOG}, "boot.log", str(log), log.as_uri()):
         document = command(wire, "vramLsp.receipt", said)["result"]
         assert document["model"] == "Qwen/Qwen2.5-7B-Instruct"
         assert document["vllm_version"] == "0.10.2"
-    with_gpu = command(wire, "vramLsp.receipt", {"text": LOG, "overrides": {"gpu": "l4"}})["result"]
+        assert "weights" in document["text"]
+        assert "\x1b" not in document["text"]
+    with_gpu = command(wire, "vramLsp.receipt", {"text": LOG}, {"gpu": "l4"})["result"]
     assert with_gpu["gpu"] == "l4"
-    for said in ({"text": "nothing"}, {"path": "no.log"}, {"path": "-"}, {"path": "/dev/zero"}, {}, 7, {"path": "\0"}):
+    for said in ({"text": "nothing"}, "no.log", "-", "/dev/zero", {}, 7, "\0", {"text": 7}, "untitled:x"):
         assert command(wire, "vramLsp.receipt", said)["error"]["code"] == -32602
 
 

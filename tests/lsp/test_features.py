@@ -123,7 +123,7 @@ def completed(taken, text):
     """The items at the first place where ``text`` ends."""
     offset = taken.text.index(text) + len(text)
     at = proto.range_of(taken.analysis.tree.lines, Span(offset, offset), taken.encoding).start
-    return completion.completion(taken, types.CompletionParams(DOCUMENT, at))
+    return completion.completion(taken, types.CompletionParams(DOCUMENT, at), LEAST)
 
 
 def test_items_keep_our_order_and_replace_the_word(snapshot):

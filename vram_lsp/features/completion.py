@@ -8,6 +8,7 @@ from lsprotocol import types
 
 from vram_engine.view.completion import Completion, Kind, completions
 from vram_engine.view.completion_docs import key_documentation, rule_documentation, value_documentation
+from vram_engine.view.snippets import Snippet, snippets
 from vram_lsp import proto
 from vram_lsp.session import Snapshot
 
@@ -23,14 +24,35 @@ _KIND: dict[Kind, types.CompletionItemKind] = {
 }
 
 
-def completion(snapshot: Snapshot, params: types.CompletionParams) -> list[types.CompletionItem]:
-    """The items at a position, in our order."""
+def completion(
+    snapshot: Snapshot, params: types.CompletionParams, abilities: proto.Abilities
+) -> list[types.CompletionItem]:
+    """The items at a position, in our order; whole beginnings of files last, for clients that fill in places."""
+    offset = proto.offset_of(snapshot.analysis.tree.lines, params.position, snapshot.encoding)
+    begun = snippets(snapshot.analysis, offset) if abilities.inserts_snippets else ()
+    return [*_items(snapshot, offset), *(_snippet(snapshot, each) for each in begun)]
+
+
+def _items(snapshot: Snapshot, offset: int) -> list[types.CompletionItem]:
     lines = snapshot.analysis.tree.lines
-    found = completions(snapshot.analysis, proto.offset_of(lines, params.position, snapshot.encoding))
+    found = completions(snapshot.analysis, offset)
     if not found:
         return []
     where = proto.range_of(lines, found[0].span, snapshot.encoding)
     return [_item(snapshot, each, number, where) for number, each in enumerate(found)]
+
+
+def _snippet(snapshot: Snapshot, found: Snippet) -> types.CompletionItem:
+    where = proto.range_of(snapshot.analysis.tree.lines, found.span, snapshot.encoding)
+    return types.CompletionItem(
+        label=found.label,
+        kind=types.CompletionItemKind.Snippet,
+        detail=found.detail,
+        sort_text="~",
+        insert_text_format=types.InsertTextFormat.Snippet,
+        insert_text_mode=types.InsertTextMode.AsIs,
+        text_edit=types.TextEdit(where, found.text),
+    )
 
 
 def _item(snapshot: Snapshot, found: Completion, number: int, where: types.Range) -> types.CompletionItem:

@@ -39,14 +39,14 @@ class Trial:
 
 def read_trial(arguments: tuple[Any, ...]) -> Trial:
     """The trial in a command's arguments, the document's URI being the first; raises JsonRpcInvalidParams."""
-    said = arguments[1] if len(arguments) > 1 and arguments[1] is not None else {}
-    if not isinstance(said, Mapping):
-        raise JsonRpcInvalidParams("the second argument must be an object")
+    said, which = (*arguments[1:3], None, None)[:2]
     try:
-        overrides = read_overrides(said.get("overrides"))
+        overrides = read_overrides(said)
     except OverrideError as error:
         raise JsonRpcInvalidParams(str(error)) from error
-    return Trial(overrides, _number(said, "deployment") or 0, _number(said, "version"))
+    if which is not None and not isinstance(which, Mapping):
+        raise JsonRpcInvalidParams("the third argument must be an object")
+    return Trial(overrides, _number(which or {}, "deployment") or 0, _number(which or {}, "version"))
 
 
 def _number(said: Mapping[Any, Any], name: str) -> int | None:

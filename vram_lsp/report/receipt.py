@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vram_engine.estimate import Estimate
 from vram_engine.hardware import Node
 from vram_engine.plan import Plan
 from vram_engine.view.summary import headline, missing, refusal_words
 from vram_lsp.receipts import Receipt, Row
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 SCHEMA_VERSION = 1
 _GIB = 2**30
@@ -92,11 +95,24 @@ def _capacity(plan: Plan) -> tuple[int, float, int] | None:
 
 def print_receipt(given: Receipt, log: str, written: Path | None) -> None:
     """Predicted against measured, term by term."""
-    from rich.table import Column, Table
-
     from vram_lsp.report.terminal import standard_output
 
-    page = standard_output()
+    _print(standard_output(), given, log, written)
+
+
+def receipt_text(given: Receipt, log: str) -> str:
+    """The same page as text."""
+    from vram_lsp.report.terminal import written_page
+
+    page = written_page()
+    with page.capture() as captured:
+        _print(page, given, log, None)
+    return captured.get()
+
+
+def _print(page: Console, given: Receipt, log: str, written: Path | None) -> None:
+    from rich.table import Column, Table
+
     page.print(f"{log}: {_outcome_words(given)}")
     page.print(f"predicted: {headline(given.plan)}")
     columns = (Column(name, justify="right") for name in _COLUMNS)

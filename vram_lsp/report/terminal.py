@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
@@ -42,6 +43,11 @@ def printable(text: str) -> str:
 def standard_output() -> Console:
     """Standard output: as wide as the terminal, and unwrapped where there is none."""
     return Console(width=None if sys.stdout.isatty() else _UNWRAPPED, highlight=False, soft_wrap=True)
+
+
+def written_page() -> Console:
+    """A page that nobody's terminal shapes: for text that goes elsewhere."""
+    return Console(width=_UNWRAPPED, highlight=False, soft_wrap=True, color_system=None, file=StringIO())
 
 
 def print_check(checked: Sequence[Checked]) -> None:

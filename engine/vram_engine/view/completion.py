@@ -15,7 +15,7 @@ from vram_engine.facts.flags import Flag, all_flags, resolve_flag
 from vram_engine.plan import Plan
 from vram_engine.rules import RULES
 from vram_engine.syntax.nodes import Mapping as MappingNode
-from vram_engine.syntax.route import Route, node_at, route_at
+from vram_engine.syntax.route import Route, node_at
 from vram_engine.text import Span
 from vram_engine.view.candidates import Candidate, candidates, with_costs
 from vram_engine.view.cursor import (
@@ -27,8 +27,8 @@ from vram_engine.view.cursor import (
     AtRule,
     AtValue,
     cursor_at,
-    list_of,
 )
+from vram_engine.view.launched import launched_at
 from vram_engine.view.written import value_span, written_settings
 
 Kind = Literal["key", "value", "gpu", "model", "rule"]
@@ -204,7 +204,7 @@ def _written_values(analysis: Analysis, cursor: AtValue) -> Iterator[Completion]
 
 
 def _options(analysis: Analysis, cursor: AtOption) -> Iterator[Completion]:
-    plan = _launched_at(analysis, cursor.document, cursor.near)
+    plan = launched_at(analysis, cursor.document, cursor.near)
     if plan is None:
         return
     typed = analysis.tree.text[cursor.word.start : cursor.word.end]
@@ -217,7 +217,7 @@ def _options(analysis: Analysis, cursor: AtOption) -> Iterator[Completion]:
 
 
 def _option_values(analysis: Analysis, cursor: AtOptionValue) -> Iterator[Completion]:
-    plan = _launched_at(analysis, cursor.document, cursor.near)
+    plan = launched_at(analysis, cursor.document, cursor.near)
     flag = resolve_flag(cursor.option)
     if plan is None or not isinstance(flag, Flag):
         return
@@ -226,25 +226,6 @@ def _option_values(analysis: Analysis, cursor: AtOptionValue) -> Iterator[Comple
     elif cursor.word.start == cursor.word.end:
         # A switch takes no value: what follows it is another option.
         yield from _options(analysis, AtOption(cursor.word, cursor.document, cursor.near))
-
-
-def _launched_at(analysis: Analysis, number: int, near: tuple[int, ...]) -> Plan | None:
-    """The deployment that has arguments in the list or command around one of these offsets."""
-    root = analysis.tree.documents[number].root
-    for offset in near:
-        home = list_of(route_at(root, offset))
-        for plan in analysis.plans:
-            if plan.deployment.document == number and home in _homes(analysis, plan):
-                return plan
-    return None
-
-
-def _homes(analysis: Analysis, plan: Plan) -> Iterator[Route]:
-    """The lists and commands that hold arguments of a deployment."""
-    root = analysis.tree.documents[plan.deployment.document].root
-    for setting in written_settings(plan):
-        if setting.origin == "file" and setting.span is not None and setting.place is None:
-            yield list_of(route_at(root, setting.span.start))
 
 
 def _plan_of(analysis: Analysis, number: int) -> Plan | None:

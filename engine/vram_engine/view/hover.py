@@ -1,13 +1,14 @@
-"""The hover: a deployment's verdict and memory as Markdown, shown on its model, a sizing key, or its first key."""
+"""The hover: a deployment's verdict and memory as Markdown, shown on its settings, its name, or its first key."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vram_engine.analysis import Analysis, first_key
 from vram_engine.deployment import Setting
-from vram_engine.facts.flags import flag
+from vram_engine.facts.flags import Flag, flag, resolve_flag
 from vram_engine.feasibility import gib
 from vram_engine.hardware import Gpu
 from vram_engine.plan import Plan
@@ -15,11 +16,15 @@ from vram_engine.resolution import NoGpu
 from vram_engine.syntax.route import Place, entry_at, span_of
 from vram_engine.text import Span
 from vram_engine.view.bar import bar
+from vram_engine.view.completion_docs import key_documentation
+from vram_engine.view.cursor import AtOption, cursor_at
 from vram_engine.view.enough import enough_words
 from vram_engine.view.fits_on import fits_on
+from vram_engine.view.launched import launched_at
 from vram_engine.view.summary import Row, headline, is_sized, kv_words, missing, notes, refusal_words, rows
 
 _MOST_GPUS = 8
+_REST_OF_NAME = re.compile(r"[\w-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,22 @@ def hover(analysis: Analysis, offset: int) -> Hover | None:
         for span, setting in _places(analysis, plan):
             if span.touches(offset):
                 return Hover(span, _markdown(plan, setting))
-    return None
+    return _on_option(analysis, offset)
+
+
+def _on_option(analysis: Analysis, offset: int) -> Hover | None:
+    """On the name of an option in a command or a list of arguments."""
+    rest = _REST_OF_NAME.match(analysis.tree.text, offset)
+    cursor = cursor_at(analysis, offset if rest is None else rest.end())
+    if not isinstance(cursor, AtOption) or not cursor.word.start <= offset < cursor.word.end:
+        return None
+    plan = launched_at(analysis, cursor.document, cursor.near)
+    name = analysis.tree.text[cursor.word.start : cursor.word.end].removeprefix("--").replace("_", "-")
+    known = resolve_flag(name) or resolve_flag(name.removeprefix("no-"))
+    if plan is None or not isinstance(known, Flag):
+        return None
+    setting = plan.deployment.effective(known.name)
+    return Hover(cursor.word, _markdown(plan, setting) if setting is not None else key_documentation(known.name))
 
 
 def _places(analysis: Analysis, plan: Plan) -> Iterator[tuple[Span, Setting | None]]:
@@ -47,8 +67,10 @@ def _places(analysis: Analysis, plan: Plan) -> Iterator[tuple[Span, Setting | No
             span = _entry_span(analysis, setting.place)
             if span is not None:
                 yield span, setting
-        elif setting is not None and setting.origin == "directive" and setting.span is not None:
+        elif setting is not None and setting.origin in ("directive", "file") and setting.span is not None:
             yield setting.span, setting
+    if plan.deployment.anchor is not None:
+        yield plan.deployment.anchor, None
     where = first_key(analysis.tree, plan.deployment.document)
     if isinstance(where, Place):
         span = span_of(analysis.tree, where)
