@@ -32,7 +32,7 @@ LAYERS = (
     ("plan",),
     ("rules",),
     ("analysis",),
-    ("fixing", "view"),
+    ("fixing", "view", "generate"),
     ("safe_fixes",),
     ("receipt_lines", "receipt_arguments", "receipt"),
 )
