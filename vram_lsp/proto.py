@@ -78,6 +78,15 @@ def workspace_edit(
     return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(document, [*changes])])
 
 
+def new_file(uri: str, text: str) -> types.WorkspaceEdit:
+    """A file that is not there yet, with its text; where one is, the client refuses the whole."""
+    create = types.CreateFile(uri, options=types.CreateFileOptions(overwrite=False, ignore_if_exists=False))
+    start = types.Position(0, 0)
+    document = types.OptionalVersionedTextDocumentIdentifier(uri=uri)
+    written = types.TextDocumentEdit(document, [types.TextEdit(types.Range(start, start), text)])
+    return types.WorkspaceEdit(document_changes=[create, written])
+
+
 def hover(lines: LineIndex, found: Hover, encoding: Encoding) -> types.Hover:
     """A hover as Markdown."""
     contents = types.MarkupContent(types.MarkupKind.Markdown, found.markdown)
@@ -97,12 +106,16 @@ class Abilities:
     refreshes_hints: bool = False
     registers_watchers: bool = False
     registers_configuration: bool = False
+    creates_files: bool = False
+    applies_edits: bool = False
+    shows_documents: bool = False
 
 
 def abilities_of(client: types.ClientCapabilities) -> Abilities:
     """What a client says of itself."""
     resolved = get_capability(client, "text_document.code_action.resolve_support.properties", [])
     formats = get_capability(client, "text_document.completion.completion_item.documentation_format", [])
+    operations = get_capability(client, "workspace.workspace_edit.resource_operations", [])
     # A client that cannot be told to pull again would miss what a look-up finds out: it is pushed to instead.
     pulls = get_capability(client, "text_document.diagnostic") is not None
     return Abilities(
@@ -116,5 +129,9 @@ def abilities_of(client: types.ClientCapabilities) -> Abilities:
         refreshes_lenses=bool(get_capability(client, "workspace.code_lens.refresh_support")),
         refreshes_hints=bool(get_capability(client, "workspace.inlay_hint.refresh_support")),
         registers_watchers=bool(get_capability(client, "workspace.did_change_watched_files.dynamic_registration")),
+        creates_files=types.ResourceOperationKind.Create in operations
+        and bool(get_capability(client, "workspace.workspace_edit.document_changes")),
+        applies_edits=bool(get_capability(client, "workspace.apply_edit")),
+        shows_documents=bool(get_capability(client, "window.show_document.support")),
         registers_configuration=bool(get_capability(client, "workspace.did_change_configuration.dynamic_registration")),
     )

@@ -40,9 +40,9 @@ class Form:
 FORMS: dict[Kind, Form] = {
     "serve": Form("vllm serve command", "serve.sh", serve_command, "skypilot", False),
     "docker": Form("docker run command", "docker-run.sh", docker_run, "skypilot", True),
-    "compose": Form("docker-compose file", "compose.yaml", compose_file, "compose", True),
-    "kubernetes": Form("Kubernetes manifest", "kubernetes.yaml", kubernetes_manifest, "kubernetes", True),
-    "helm": Form("production-stack Helm values", "values.yaml", helm_values, "production-stack", True),
+    "compose": Form("docker-compose", "compose.yaml", compose_file, "compose", True),
+    "kubernetes": Form("Kubernetes", "kubernetes.yaml", kubernetes_manifest, "kubernetes", True),
+    "helm": Form("Helm values (production-stack)", "values.yaml", helm_values, "production-stack", True),
     "config": Form("vLLM config file", "config.yaml", config_file, "serve-config", False),
     "profile": Form("profile", "profile.yaml", profile, "profile", True),
 }
@@ -62,16 +62,31 @@ def generate(deployment: Deployment, kind: Kind) -> Artifact | Refused:
     order = order_of(deployment)
     if isinstance(order, Refused):
         return order
-    form = FORMS[kind]
+    return _refused(order, FORMS[kind]) or _tried(order, kind)
+
+
+def refusal(deployment: Deployment, kind: Kind) -> Refused | None:
+    """Why there is certainly no artifact, as far as that can be told without writing it."""
+    order = order_of(deployment)
+    return order if isinstance(order, Refused) else _refused(order, FORMS[kind])
+
+
+def _refused(order: Order, form: Form) -> Refused | None:
     if form.asks_for_gpus and order.hardware.unknown is not None:
         return Refused(f"the GPU cannot be asked for: {order.hardware.unknown}")
     if form.asks_for_gpus and not 0 < order.port < 2**16:
         return Refused(f"{order.port} is no port to publish")
+    return None
+
+
+def _tried(order: Order, kind: Kind) -> Artifact | Refused:
+    """The artifact, after it was read and found to say the same."""
+    form = FORMS[kind]
     text = form.write(order)
     if isinstance(text, Refused):
         return text
     is_script = form.dialect == "skypilot"
     differing = differences(order, script_as_task(text) if is_script else text, form.dialect)
     if differing:
-        return Refused(f"the {form.title} would not say the same: {', '.join(differing)}")
+        return Refused(f"as {form.title} it would not say the same: {', '.join(differing)}")
     return Artifact(kind, form.file_name, text)
