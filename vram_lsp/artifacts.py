@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from vram_engine.dialects.trees import at, items, text_of
 from vram_engine.generate import KINDS, Artifact, Kind, generate
 from vram_engine.generate.order import Refused
 from vram_engine.plan import Plan
@@ -23,6 +24,18 @@ def kinds_of(text: str) -> tuple[Kind, ...]:
     if strange or not words:
         raise UsageError(f"--emit {text}: expected some of {', '.join(KINDS)}, with commas between them")
     return tuple(dict.fromkeys(known[word] for word in words))
+
+
+# What a profile calls the kinds in outputs.emit.
+_IN_PROFILE: dict[str, Kind] = {"command": "serve", "profile": "profile", "compose": "compose", "k8s": "kubernetes"}
+
+
+def kinds_wished(checked: Checked, plan: Plan) -> tuple[Kind, ...]:
+    """What the file itself asks for, which only a profile does; else the command."""
+    document = checked.analysis.tree.documents[plan.deployment.document]
+    wished = items(at(document.root, "outputs", "emit")) if plan.deployment.dialect == "profile" else ()
+    kinds = (_IN_PROFILE.get(text_of(item)) for item in wished)
+    return tuple(dict.fromkeys(kind for kind in kinds if kind is not None)) or ("serve",)
 
 
 def chosen(checked: Checked, name: str | None) -> Plan:

@@ -100,9 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("file", type=Path, metavar="FILE")
     generate.add_argument(
         "--emit",
-        default="serve",
         metavar="KIND[,KIND]",
-        help="serve (the default), docker, compose, kubernetes, helm, config, profile",
+        help="serve (the default, unless a profile's outputs.emit says otherwise), docker, compose, kubernetes, helm, "
+        "config, profile",
     )
     generate.add_argument("--deployment", metavar="NAME", help="which one, where FILE has several")
     generate.add_argument("--output-dir", type=Path, metavar="DIR", help="write files there, and print their names")
@@ -221,10 +221,11 @@ def _generate(options: argparse.Namespace) -> int:
     from vram_lsp.arguments import plan_settings
     from vram_lsp.checking import analysed_file
 
-    kinds = artifacts.kinds_of(options.emit)
+    kinds = None if options.emit is None else artifacts.kinds_of(options.emit)
     # Nothing is sized: which models are known is of no importance.
     checked = analysed_file(options.file, plan_settings(options), ())
-    made = artifacts.artifacts_of(artifacts.chosen(checked, options.deployment), kinds)
+    plan = artifacts.chosen(checked, options.deployment)
+    made = artifacts.artifacts_of(plan, kinds or artifacts.kinds_wished(checked, plan))
     if options.output_dir is None:
         _print_exactly(artifacts.as_text(made))
         return CLEAN

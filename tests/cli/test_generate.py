@@ -55,6 +55,16 @@ def test_serve_is_what_is_emitted_by_default(folder):
     assert b"vllm serve org/name" in done.stdout
 
 
+def test_a_profile_says_itself_what_to_write(folder):
+    """outputs.emit is what is emitted where the call does not say."""
+    text = "profile_version: 1\nmodel: {id: org/name}\noutputs: {emit: [k8s, compose, k8s]}\n"
+    (folder / "profile.yaml").write_text(text)
+    done = run("generate", folder / "profile.yaml")
+    names = [line for line in done.stdout.splitlines() if line.startswith(b"# ==>")]
+    assert names == [b"# ==> kubernetes.yaml", b"# ==> compose.yaml"]
+    assert run("generate", folder / "profile.yaml", "--emit", "serve").stdout.startswith(b"#!/bin/sh")
+
+
 def test_several_kinds_are_printed_below_their_names(folder):
     """Each of several artifacts stands below a comment with its file's name."""
     done = run("generate", folder / "one.yaml", "--emit", "config,profile")

@@ -20,6 +20,8 @@ from vram_engine.generate.profile import profile
 from vram_engine.generate.read_back import differences, script_as_task
 
 Kind = Literal["serve", "docker", "compose", "kubernetes", "helm", "config", "profile"]
+# No machine has more GPUs than this.
+_MOST_GPUS = 64
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -74,6 +76,8 @@ def refusal(deployment: Deployment, kind: Kind) -> Refused | None:
 def _refused(order: Order, form: Form) -> Refused | None:
     if form.asks_for_gpus and order.hardware.unknown is not None:
         return Refused(f"the GPU cannot be asked for: {order.hardware.unknown}")
+    if form.asks_for_gpus and order.hardware.count > _MOST_GPUS:
+        return Refused(f"{order.hardware.count} GPUs are more than one machine has")
     if form.asks_for_gpus and not 0 < order.port < 2**16:
         return Refused(f"{order.port} is no port to publish")
     return None

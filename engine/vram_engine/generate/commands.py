@@ -51,13 +51,14 @@ def docker_run(order: Order) -> str | Refused:
         return options
     if isinstance(image, Refused):
         return image
-    if order.model is None:
-        return NO_MODEL
+    unmountable = no_volume(order)
+    if unmountable is not None:
+        return unmountable
     lines = ["#!/bin/sh", *(f"# {line}" for line in header(order, says=frozenset({"vllm-version"}))), f"# {WHY_PINNED}"]
     if order.shm_bytes:
         lines.append(f"# --shm-size: {WHY_SHM[0].lower()}{WHY_SHM[1:]}")
     # As an option the model is understood by every release, whatever program the image's entrypoint is.
-    return _script(lines, [*_docker_options(order), (":".join(image),), *_model_option(order.model), *options])
+    return _script(lines, [*_docker_options(order), (":".join(image),), *_model_option(order.model or ""), *options])
 
 
 def _model_option(model: str) -> Options:
@@ -85,6 +86,15 @@ def _docker_options(order: Order) -> Options:
         *(("--env", name) for name in variables_of(order)),
         ("--volume", volume_of(order)),
     )
+
+
+def no_volume(order: Order) -> Refused | None:
+    """Why the model cannot be given to a container."""
+    if order.model is None:
+        return NO_MODEL
+    if is_a_path(order.model) and ":" in order.model:
+        return Refused(f"{order.model} has a colon, and so cannot be mounted")
+    return None
 
 
 def volume_of(order: Order) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vram_engine.generate.arguments import model_words, options_of
-from vram_engine.generate.commands import NO_MODEL, volume_of
+from vram_engine.generate.commands import NO_MODEL, no_volume, volume_of
 from vram_engine.generate.order import Order, Refused
 from vram_engine.generate.wording import (
     WHY_PINNED,
@@ -18,6 +18,8 @@ from vram_engine.generate.wording import (
 )
 from vram_engine.generate.yaml_text import Because, yaml_text
 
+_WHY_MOUNTED = "The model's folder: on the host before the colon, in the container behind it."
+
 
 def compose_file(order: Order) -> str | Refused:
     """The file's text."""
@@ -26,8 +28,9 @@ def compose_file(order: Order) -> str | Refused:
         return options
     if isinstance(image, Refused):
         return image
-    if order.model is None:
-        return NO_MODEL
+    unmountable = no_volume(order)
+    if unmountable is not None or order.model is None:
+        return unmountable or NO_MODEL
     words = [*model_words(order.model), *(word for each in options for word in each)]
     service: dict[str, object] = {
         "image": Because(":".join(image), WHY_PINNED),
@@ -35,7 +38,9 @@ def compose_file(order: Order) -> str | Refused:
         "command": [_escaped(word) for word in words],
         "ports": [f"{order.port}:{order.port}"],
         "environment": Because(_environment(order), "From the shell or a .env file: no secret stands here."),
-        "volumes": [_escaped(volume_of(order))],
+        "volumes": Because([_escaped(volume_of(order))], _WHY_MOUNTED)
+        if is_a_path(order.model)
+        else [volume_of(order)],
         **_shared_memory(order),
         **_gpus(order),
         "restart": "unless-stopped",

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from vram_engine.deployment import OWN_SETTINGS, Deployment, Known, Scalar, Setting, Unknown
 from vram_engine.facts.flags import Flag, flag
 from vram_engine.facts.gpus import GpuMatch, find_gpu
-from vram_engine.facts.versions import Version
+from vram_engine.facts.versions import NEWEST, Version, parse_version
 from vram_engine.hardware import Gpu, Node
-from vram_engine.resolution import node, vllm_version
+from vram_engine.resolution import node
 from vram_engine.rules.shared_memory_missing import ENOUGH_BYTES
 
 # Flags whose value is a secret, and the variable from which vLLM takes it instead (vllm/envs.py, huggingface_hub).
@@ -72,6 +72,7 @@ class Order:
     flags: tuple[tuple[Flag, Scalar], ...]
     secrets: tuple[str, ...]
     version: Version
+    version_said: bool
     hardware: Hardware
     needed: int
     shm_bytes: int
@@ -98,14 +99,15 @@ def order_of(deployment: Deployment) -> Order | Refused:
     hardware, needed = _hardware(deployment), _needed(deployment)
     shm = deployment.effective("shm-bytes")
     shm_said = shm is not None and shm.origin != "default" and isinstance(shm.value, Known)
-    model = deployment.value("model")
+    model, release = deployment.value("model"), parse_version(deployment.text("vllm-version") or "")
     return Order(
         source=deployment.dialect,
         name=deployment.name,
         model=None if model is None else str(model),
         flags=tuple((each, value) for each, value in _flags(deployment) if each.name not in SECRETS),
         secrets=tuple(each.name for each, _ in _flags(deployment) if each.name in SECRETS),
-        version=vllm_version(deployment),
+        version=release or NEWEST,
+        version_said=release is not None,
         hardware=hardware,
         needed=needed,
         shm_bytes=_shared_memory(deployment, max(needed, hardware.count)),

@@ -10,6 +10,7 @@ from vram_engine.generate.order import HINTS, POLICY, SECRETS, Order, Refused
 
 # The first release with an image for AMD GPUs under vLLM's own name.
 _ROCM_IMAGE_SINCE = Version(0, 14, 0)
+_LABEL = re.compile(r"[a-z0-9.-]{1,253}/[\w.-]{1,63}", re.ASCII)
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _LONGEST_NAME = 52
 _LONGEST_LINE = 100
@@ -62,7 +63,7 @@ def gpu_label(order: Order) -> tuple[str, tuple[str, ...]] | None:
     if gpu is None or said is None:
         return None
     value = str(getattr(said.value, "value", ""))
-    if said.origin == "file" and re.search(r"[./]", said.spelling) and _LABEL_VALUE.fullmatch(value):
+    if said.origin == "file" and _LABEL.fullmatch(said.spelling) and _LABEL_VALUE.fullmatch(value):
         return said.spelling, (value,)
     if gpu.vendor != "nvidia":
         return None
@@ -117,6 +118,10 @@ def notes(order: Order, says: frozenset[str]) -> tuple[str, ...]:
     policy = [f"{name} {value}" for name, value in order.policy.items() if name in POLICY and name not in says]
     if policy:
         lines.append(f"Of the profile alone, and not in this file: {', '.join(policy)}.")
+    if not order.version_said:
+        lines.append(f"The source names no release: {order.version} is the newest that is known.")
+    if 0 < order.hardware.count < order.needed:
+        lines.append(f"It needs {order.needed} GPUs, and the source gives it {order.hardware.count}.")
     if order.secrets:
         names = ", ".join(SECRETS[name] for name in order.secrets)
         lines.append(f"Secrets are not written here: vLLM takes them from the environment ({names}).")

@@ -176,6 +176,39 @@ def test_what_cannot_be_told_is_refused_with_its_reason(text, kind, reason, read
     assert reason in made.reason
 
 
+def test_the_release_is_the_one_that_was_asked_for(deployment):
+    """Newer than any that is known is pinned as it was said; where none was, the file says so."""
+    (found,) = loaded(generate(deployment({**TWO, "vllm-version": "0.90.1"}), "compose"))
+    assert found["services"]["chat"]["image"] == "vllm/vllm-openai:v0.90.1"
+    text = text_of(generate(deployment({"model": "org/name"}), "compose"))
+    assert "# The source names no release: " in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_too_few_gpus_stay_too_few_and_are_pointed_out(kind, deployment):
+    """The file says what its source says; that this cannot start stands at its top."""
+    text = text_of(generate(deployment({**TWO, "gpus": 1}), kind))
+    assert "# It needs 2 GPUs, and the source gives it 1." in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("hostile", [{"gpus": 2**53}, {"tensor-parallel-size": 2**62}, {"port": 2**40}, {"gpus": 0}])
+def test_hostile_numbers_cost_nothing(kind, hostile, deployment):
+    """A number without sense makes no list of that length: the form is refused, or passes it on as it is."""
+    given = {**TWO, "gpu": "mi300x", **hostile}
+    if "tensor-parallel-size" in hostile:
+        del given["gpus"]
+    made = generate(deployment(given), kind)
+    assert len(getattr(made, "text", "")) < 10_000
+    assert isinstance(made, Refused) or kind in ("serve", "config")
+
+
+def test_a_folder_with_a_colon_is_not_mounted(deployment):
+    """Docker would take what is behind the colon for another path."""
+    for kind in ("docker", "compose"):
+        assert "colon" in generate(deployment({**TWO, "model": "/models/a:b"}), kind).reason
+
+
 def test_the_machine_that_writes_it_leaves_no_trace(deployment):
     """GPUs that were only detected here are in no file."""
     from vram_engine.deployment import Known, Setting
