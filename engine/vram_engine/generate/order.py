@@ -48,12 +48,14 @@ class Refused:
 class Hardware:
     """The GPUs to ask for. ``gpu`` is None where nothing names one, ``setting`` is what named it.
 
+    ``vendor`` is the GPU's, else that of the resource that counts them, else NVIDIA as for vLLM's usual image.
     ``unknown`` is why they cannot be asked for, where that is so.
     """
 
     gpu: Gpu | None
     setting: Setting | None
     count: int
+    vendor: str = "nvidia"
     unknown: str | None = None
 
 
@@ -105,7 +107,7 @@ def order_of(deployment: Deployment) -> Order | Refused:
         name=deployment.name,
         model=None if model is None else str(model),
         flags=tuple((each, value) for each, value in _flags(deployment) if each.name not in SECRETS),
-        secrets=tuple(each.name for each, _ in _flags(deployment) if each.name in SECRETS),
+        secrets=tuple(name for name in deployment.settings if name in SECRETS),
         version=release or NEWEST,
         version_said=release is not None,
         hardware=hardware,
@@ -176,16 +178,24 @@ def _hardware(deployment: Deployment) -> Hardware:
     setting, where = deployment.effective("gpu"), node(deployment)
     gpu = where.gpu if isinstance(where, Node) and where.gpu.id != "unnamed" else None
     if setting is not None and isinstance(setting.value, Unknown):
-        return Hardware(None, None, 0, setting.value.reason)
+        return Hardware(None, None, 0, unknown=setting.value.reason)
     said = deployment.effective("gpus")
+    vendor = gpu.vendor if gpu is not None else _vendor(said)
     if said is not None and said.origin not in _AT_HAND:
         number = deployment.integer("gpus")
         if isinstance(said.value, Unknown) or number is None or number < 1:
-            return Hardware(gpu, setting, 0, getattr(said.value, "reason", "the number of GPUs is not known"))
-        return Hardware(gpu, setting, number)
+            reason = getattr(said.value, "reason", "the number of GPUs is not known")
+            return Hardware(gpu, setting, 0, vendor, reason)
+        return Hardware(gpu, setting, number, vendor)
     named = find_gpu(str(setting.value.value)) if setting is not None and isinstance(setting.value, Known) else None
     counted = named.count if isinstance(named, GpuMatch) else None
-    return Hardware(gpu, setting, counted or _needed(deployment))
+    return Hardware(gpu, setting, counted or _needed(deployment), vendor)
+
+
+def _vendor(counted: Setting | None) -> str:
+    """Whose GPUs a resource such as ``amd.com/gpu`` counts."""
+    resource = counted.spelling if counted is not None else ""
+    return next((maker for maker in ("amd", "intel") if f"{maker}.com/" in resource), "nvidia")
 
 
 def _shared_memory(deployment: Deployment, ranks: int) -> int:

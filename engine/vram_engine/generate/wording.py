@@ -14,6 +14,7 @@ _LABEL = re.compile(r"[a-z0-9.-]{1,253}/[\w.-]{1,63}", re.ASCII)
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _LONGEST_NAME = 52
 _LONGEST_LINE = 100
+_MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 _GFD_LABEL = "nvidia.com/gpu.product"
 
 WHY_PINNED = "Pinned: each release accounts for memory in its own way, and this is the one it was sized for."
@@ -32,18 +33,20 @@ def dns_label(order: Order) -> str:
 
 def image_of(order: Order) -> tuple[str, str] | Refused:
     """Repository and tag of vLLM's own image for the release and the GPU's maker."""
-    vendor = order.hardware.gpu.vendor if order.hardware.gpu is not None else "nvidia"
+    vendor = order.hardware.vendor
     tag = f"v{order.version}"
     if vendor == "nvidia":
         return "vllm/vllm-openai", tag
     if vendor == "amd" and order.version >= _ROCM_IMAGE_SINCE:
         return "vllm/vllm-openai-rocm", tag
-    return Refused(f"there is no image of vLLM {order.version} for {vendor.capitalize()} GPUs under vLLM's own name")
+    return Refused(
+        f"there is no image of vLLM {order.version} for {_MAKERS.get(vendor, vendor)} GPUs under vLLM's own name"
+    )
 
 
 def is_amd(order: Order) -> bool:
     """Whether the GPUs are AMD's, which containers are given in another way."""
-    return order.hardware.gpu is not None and order.hardware.gpu.vendor == "amd"
+    return order.hardware.vendor == "amd"
 
 
 def variables_of(order: Order) -> tuple[str, ...]:
@@ -122,6 +125,9 @@ def notes(order: Order, says: frozenset[str]) -> tuple[str, ...]:
         lines.append(f"The source names no release: {order.version} is the newest that is known.")
     if 0 < order.hardware.count < order.needed:
         lines.append(f"It needs {order.needed} GPUs, and the source gives it {order.hardware.count}.")
+    if order.hardware.gpu is None and "vllm-version" in says:
+        maker = _MAKERS.get(order.hardware.vendor, order.hardware.vendor)
+        lines.append(f"No GPU of the catalogue is named: image and devices are for {maker}.")
     if order.secrets:
         names = ", ".join(SECRETS[name] for name in order.secrets)
         lines.append(f"Secrets are not written here: vLLM takes them from the environment ({names}).")

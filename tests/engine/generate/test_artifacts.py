@@ -149,6 +149,32 @@ def test_secrets_are_never_written(kind, deployment):
     assert "VLLM_API_KEY" in text
 
 
+def test_a_secret_from_a_variable_is_still_asked_for(read):
+    """A key that the file takes from elsewhere is no reason to refuse, and none to serve without a key."""
+    (found,) = read(SERVICE + "--api-key ${KEY}\n")
+    assert "VLLM_API_KEY" in text_of(generate(found, "compose"))
+
+
+def test_the_maker_is_known_by_the_resource_that_counts_its_gpus(read):
+    """AMD's GPUs get AMD's image and resource even where no label says which they are."""
+    source = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: chat}
+spec:
+  containers:
+    - name: vllm
+      image: vllm/vllm-openai-rocm:v0.31.0
+      args: [--model, org/name]
+      resources: {limits: {amd.com/gpu: 2}}
+"""
+    (deployment,) = read(source)
+    _, container = container_of(generate(deployment, "kubernetes"))
+    assert container["image"] == "vllm/vllm-openai-rocm:v0.31.0"
+    assert container["resources"]["limits"] == {"amd.com/gpu": 2}
+    assert "image and devices are for AMD." in text_of(generate(deployment, "compose"))
+
+
 def test_a_local_model_is_given_to_the_container(deployment):
     """Its folder is mounted where the program looks for it, relative paths below the image's own directory."""
     script = text_of(generate(deployment({**TWO, "model": "./models/a"}), "docker"))
