@@ -33,6 +33,8 @@ POLICY = ("mode", "interconnect", "headroom-gib", "overhead-gib", "fragmentation
 _AT_HAND = frozenset({"default", "detected", "settings", "project"})
 _CONTAINER_SHM_BYTES = 64 * 2**20
 _DEFAULT_PORT = 8000
+# A section of production-stack's values that is read as the connector it stands for, without its role.
+_FILLED_IN = "lmcacheConfig"
 # Neither a shell nor YAML carries these through unharmed: control characters, lone surrogates, a byte order mark.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
@@ -101,7 +103,7 @@ def order_of(deployment: Deployment) -> Order | Refused:
     hardware, needed = _hardware(deployment), _needed(deployment)
     shm = deployment.effective("shm-bytes")
     shm_said = shm is not None and shm.origin != "default" and isinstance(shm.value, Known)
-    model, release = deployment.value("model"), parse_version(deployment.text("vllm-version") or "")
+    model, release = deployment.value("model"), _release(deployment)
     return Order(
         source=deployment.dialect,
         name=deployment.name,
@@ -144,9 +146,26 @@ def _reasons(deployment: Deployment) -> Iterator[str]:
             yield f"{name} is not known ({setting.value.reason}): give it a value, or --{name} as an argument"
         elif _UNWRITABLE.search(str(setting.value.value)):
             yield f"{name} holds a character that cannot be written"
+    yield from _refused_by_release(deployment)
     nodes = deployment.effective("nodes")
     if nodes is not None and nodes.value != Known(1):
         yield "the engine is spread over several machines, and artifacts are for one"
+
+
+def _refused_by_release(deployment: Deployment) -> Iterator[str]:
+    """Flags that the release to be pinned does not have, and those that stand for what only a chart knows."""
+    release = _release(deployment) or NEWEST
+    for known, _ in _flags(deployment):
+        setting = deployment.effective(known.name)
+        if known.accepted_by(release) is False:
+            yield f"vLLM {release} has no --{known.name}: take it out, or say for which release with --vllm-version"
+        elif setting is not None and setting.spelling == _FILLED_IN:
+            yield f"{_FILLED_IN} is turned into arguments by its chart, in a way that is not known here"
+
+
+def _release(deployment: Deployment) -> Version | None:
+    """The release that somebody asked for, newer ones than are known included."""
+    return parse_version(deployment.text("vllm-version") or "")
 
 
 def _flags(deployment: Deployment) -> Iterator[tuple[Flag, Scalar]]:

@@ -191,6 +191,7 @@ def test_a_local_model_is_given_to_the_container(deployment):
         (SERVICE + "--config x.yaml\n", "serve", "x.yaml"),
         ("max-model-len: 4096\ntensor-parallel-size: 2\n", "compose", "nothing says which model"),
         ("# vram: gpu=arc-pro-b60 vllm=0.31.0\nmodel: m/n\nmax-model-len: 4096\n", "compose", "no image"),
+        ("model: m/n\nmax-model-len: 4096\nswap-space: 4\n", "serve", "has no --swap-space"),
         ("# vram: vllm=0.9.1\nmodel: m/n\nmax-model-len: 4096\nserved-model-name: [a, b]\n", "config", "takes no list"),
     ],
 )
