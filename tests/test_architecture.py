@@ -34,7 +34,7 @@ LAYERS = (
     ("resumed",),
     ("rules",),
     ("analysis",),
-    ("fixing", "view"),
+    ("fixing", "view", "generate"),
     ("safe_fixes",),
     ("receipt_lines", "receipt_arguments", "receipt"),
 )

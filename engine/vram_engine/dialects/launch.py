@@ -50,6 +50,13 @@ _WRAPPERS = frozenset(
     }
 )
 _CONTAINERS = frozenset({"docker", "podman", "nerdctl"})
+# Long options of ``docker run`` that take no value.
+_CONTAINER_SWITCHES = frozenset(
+    {
+        *("--rm", "--detach", "--interactive", "--tty", "--init", "--privileged", "--read-only", "--publish-all"),
+        *("--quiet", "--no-healthcheck", "--oom-kill-disable", "--sig-proxy", "--disable-content-trust", "--replace"),
+    }
+)
 # Programs that an image of vLLM may be started with instead of its server.
 _PROGRAMS = _SHELLS | frozenset(
     {
@@ -148,11 +155,29 @@ def _container_launch(words: Sequence[Word], variables: Variables) -> Launch | N
         return None
     for at in range(1, len(words)):
         image = read_image(words[at].text)
-        if image.holds_vllm and not words[at].text.startswith("-"):
-            rest, before = words[at + 1 :], tuple(words[: at + 1])
+        is_a_value = _takes_the_next_word(words[at - 1].text)
+        if image.holds_vllm and not is_a_value and not words[at].text.startswith("-"):
+            before = tuple(words[: at + 1])
+            rest = (*_entrypoint(before), *words[at + 1 :])
             found = _named_launch(rest, variables) or entrypoint_launch(rest, variables, image)
             return None if found is None else replace(found, container=before, image=image)
     return None
+
+
+def _takes_the_next_word(option: str) -> bool:
+    """Whether an option of ``docker run`` has its value in the word behind it, as a container's ``--name vllm``."""
+    if option.startswith("--"):
+        return "=" not in option and option not in _CONTAINER_SWITCHES
+    return option.startswith("-") and len(option) == 2 and option[1] not in "ditPq"
+
+
+def _entrypoint(options: Sequence[Word]) -> tuple[Word, ...]:
+    """The program that ``docker run --entrypoint`` puts in place of the image's own; nothing where there is none."""
+    for at, word in enumerate(options):
+        name, glued, _ = word.text.partition("=")
+        if name == "--entrypoint":
+            return (word.part(len(name) + 1),) if glued else tuple(options[at + 1 : at + 2])
+    return ()
 
 
 def _named_launch(words: Sequence[Word], variables: Variables) -> Launch | None:
