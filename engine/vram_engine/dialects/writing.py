@@ -18,6 +18,7 @@ from vram_engine.deployment import (
     SwitchSite,
     TextSite,
 )
+from vram_engine.ranks import engines_here
 from vram_engine.syntax.edits import TextEdit, quoted, set_value
 from vram_engine.syntax.nodes import Tree
 from vram_engine.text import Span
@@ -35,6 +36,7 @@ def with_gpus(deployment: Deployment, values: Mapping[str, Scalar]) -> dict[str,
     if not {"tensor-parallel-size", "pipeline-parallel-size"} & set(values):
         return dict(values)
     world = _size(deployment, values, "tensor-parallel-size") * _size(deployment, values, "pipeline-parallel-size")
+    world *= max(engines_here(deployment), 1)
     return {**values, "gpus": world} if world > present else dict(values)
 
 
