@@ -28,7 +28,7 @@ from vram_engine.dialects.image import read_image
 from vram_engine.dialects.mounted import service_files
 from vram_engine.dialects.peers import Started, with_peers
 from vram_engine.dialects.pods import CONTAINER_SHM_BYTES
-from vram_engine.dialects.runpod import worker_settings
+from vram_engine.dialects.runpod import VariableSites, worker_settings
 from vram_engine.dialects.shell import split_words
 from vram_engine.dialects.trees import items
 from vram_engine.dialects.variables import interpolated
@@ -68,6 +68,7 @@ def _read_service(text: str, number: int, service: Service, files: ContainerFile
     worker = worker_settings(container)
     if worker is not None:
         gpus = gpus_of_service(text, service, container.variables)
+        worker = replace(worker, sites=_variable_sites(number, service, worker.sites))
         made = replace(deployment("runpod", "", number, service.span, worker, gpus.given), container=files)
         yield Started(made, gpus.devices, service.profiles)
         return
@@ -79,6 +80,13 @@ def _read_service(text: str, number: int, service: Service, files: ContainerFile
         made = replace(deployment("compose", "", number, service.span, engine, given), container=files)
         made = with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
         yield Started(made, gpus.devices if together else None, service.profiles)
+
+
+def _variable_sites(number: int, service: Service, known: dict[str, Site | None]) -> dict[str, Site | None]:
+    """With places for variables that are not there yet, where the service has a map of them to itself."""
+    if not isinstance(service.node("environment"), Mapping) or service.is_shared("environment"):
+        return known
+    return VariableSites(known, number, ("services", service.name, "environment"))
 
 
 def _container(text: str, service: Service) -> Container | None:

@@ -334,6 +334,17 @@ services:
       - GPU_MEMORY_UTILIZATION=0.85
       - ENABLE_PREFIX_CACHING=false
 """,
+    "RunPod worker, a map": """\
+services:
+  worker:
+    image: runpod/worker-v1-vllm:v2.7.0
+    environment:
+      MODEL_NAME: meta-llama/Llama-3.1-8B-Instruct
+      MAX_MODEL_LEN: 16384
+      TENSOR_PARALLEL_SIZE: "2"
+      GPU_MEMORY_UTILIZATION: 0.85
+      ENABLE_PREFIX_CACHING: "false"
+""",
 }  # fmt: skip
 
 SAID = {
@@ -379,7 +390,7 @@ CHANGES = {
     "kv-cache-dtype": "fp8",
     "tensor-parallel-size": 1,
 }
-# A worker that takes only variables: which of them it knows is its own business.
+# Variables are added to a map of them, not yet to a list.
 REFUSED = [("RunPod worker", "max-num-seqs"), ("RunPod worker", "kv-cache-dtype")]
 
 
