@@ -334,6 +334,20 @@ services:
       - GPU_MEMORY_UTILIZATION=0.85
       - ENABLE_PREFIX_CACHING=false
 """,
+    "AIM profile": """\
+aim_id: meta-llama/Llama-3.1-8B-Instruct
+model_id: meta-llama/Llama-3.1-8B-Instruct
+metadata:
+  engine: vllm
+  gpu: H100
+  gpu_count: 2
+  metric: latency
+engine_args:
+  max-model-len: 16384
+  tensor_parallel_size: 2
+  gpu-memory-utilization: 0.85
+  no-enable-prefix-caching: null
+""",
     "RunPod worker, a map": """\
 services:
   worker:
@@ -413,7 +427,7 @@ def test_a_setting_is_changed_or_added_and_nothing_else(spelling, name, analysed
     assert changed[: edit.span.start] + text[edit.span.start : edit.span.end] + changed[end:] == text
 
 
-COUNTED = ("production-stack", "KubeAI", "llm-d", "Ray Serve", "Dynamo", "SkyPilot", "dstack", "Truss")
+COUNTED = ("production-stack", "KubeAI", "llm-d", "Ray Serve", "Dynamo", "SkyPilot", "dstack", "Truss", "AIM profile")
 
 
 @pytest.mark.parametrize("spelling", COUNTED)
