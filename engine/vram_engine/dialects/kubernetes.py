@@ -51,7 +51,7 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
 def read_pods(tree: Tree, number: int, dialect: str, found: Iterator[Pod]) -> tuple[Deployment, ...]:
     """The deployments of some containers, each by the name of its object."""
     _, kind = kind_of(tree.documents[number])
-    read = [(pod, tuple(read_pod(tree.text, number, dialect, kind, pod))) for pod in found]
+    read = [(pod, tuple(read_pod(tree, number, dialect, kind, pod))) for pod in found]
     names = [object_name(pod) for pod, started in read for _ in started]
     return tuple(
         each
@@ -60,12 +60,15 @@ def read_pods(tree: Tree, number: int, dialect: str, found: Iterator[Pod]) -> tu
     )
 
 
-def read_pod(text: str, number: int, dialect: str, kind: str, pod: Pod, more: Given | None = None) -> Iterator[Started]:
+def read_pod(
+    tree: Tree, number: int, dialect: str, kind: str, pod: Pod, more: Given | None = None
+) -> Iterator[Started]:
     """The engines that one container starts; ``more`` is what its object says of all its pods."""
+    text = tree.text
     container = container_of(text, pod.container)
     if container is None:
         return
-    files = pod_files(pod.spec, pod.container)
+    files = pod_files(tree, pod.spec, pod.container)
     worker = worker_settings(container)
     if worker is not None:
         made = deployment("runpod", "", number, anchor(pod), worker, hardware(pod, container))
