@@ -20,7 +20,8 @@ from vram_engine.dialects.container import (
 from vram_engine.dialects.mounted import pod_files
 from vram_engine.dialects.peers import Started, with_peers
 from vram_engine.dialects.pod_groups import group_of, spread_by_arguments
-from vram_engine.dialects.pods import Pod, container_of, hardware, kind_of, pods
+from vram_engine.dialects.pod_hardware import hardware
+from vram_engine.dialects.pods import Pod, container_of, kind_of, pods
 from vram_engine.dialects.runpod import worker_settings
 from vram_engine.dialects.visible import visible_gpus
 from vram_engine.syntax.nodes import Document, Mapping, Scalar, Tree
