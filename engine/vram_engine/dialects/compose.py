@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vram_engine.deployment import Deployment, Site
+from vram_engine.deployment import Deployment, FramedSite, MapSite, Site
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.chars import Chars, hole
 from vram_engine.dialects.compose_gpus import gpus_of_service
@@ -30,7 +30,7 @@ from vram_engine.dialects.peers import Started, with_peers
 from vram_engine.dialects.runpod import VariableSites, worker_settings
 from vram_engine.dialects.shell import split_words
 from vram_engine.dialects.variables import interpolated
-from vram_engine.dialects.words import ScalarPart, Word
+from vram_engine.dialects.words import ScalarPart, Word, append_site
 from vram_engine.mounts import ContainerFiles
 from vram_engine.syntax.nodes import Document, Mapping, Scalar, Tree, resolve
 
@@ -65,7 +65,7 @@ def _read_service(text: str, number: int, service: Service, files: ContainerFile
     worker = worker_settings(container)
     if worker is not None:
         gpus = gpus_of_service(text, service, container.variables)
-        worker = replace(worker, sites=_variable_sites(number, service, worker.sites))
+        worker = replace(worker, sites=_variable_sites(text, number, service, worker.sites))
         made = replace(deployment("runpod", "", number, service.span, worker, gpus.given), container=files)
         yield Started(made, gpus.devices, service.profiles)
         return
@@ -79,11 +79,24 @@ def _read_service(text: str, number: int, service: Service, files: ContainerFile
         yield Started(made, gpus.devices if together else None, service.profiles)
 
 
-def _variable_sites(number: int, service: Service, known: dict[str, Site | None]) -> dict[str, Site | None]:
-    """With places for variables that are not there yet, where the service has a map of them to itself."""
-    if not isinstance(service.node("environment"), Mapping) or service.is_shared("environment"):
+# A variable is text, and true and false are text only in quotes.
+_AS_TEXT = {"true": '"true"', "false": '"false"'}
+
+
+def _variable_sites(text: str, number: int, service: Service, known: dict[str, Site | None]) -> dict[str, Site | None]:
+    """With places for variables that are not there yet, where those of the service are its own."""
+    node = service.node("environment")
+    if service.is_shared("environment"):
         return known
-    return VariableSites(known, number, ("services", service.name, "environment"))
+    if isinstance(node, Mapping):
+        route = ("services", service.name, "environment")
+        return VariableSites(known, lambda name: MapSite(number, (*route, name), _AS_TEXT))
+    words = item_words(text, node)
+    end = append_site(text, words) if words else None
+    if end is None:
+        return known
+    quote = end.value_style
+    return VariableSites(known, lambda name: FramedSite(end.at, f"{end.lead}{quote}{name}=", quote))
 
 
 def _container(text: str, service: Service) -> Container | None:

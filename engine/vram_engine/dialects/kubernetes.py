@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vram_engine.deployment import Deployment
+from vram_engine.deployment import Deployment, FramedSite, Site
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.compose_gpus import Devices, visible_devices
 from vram_engine.dialects.container import (
@@ -17,14 +17,16 @@ from vram_engine.dialects.container import (
     running_together,
     with_remarks,
 )
+from vram_engine.dialects.keyed import line_behind
 from vram_engine.dialects.mounted import pod_files
 from vram_engine.dialects.peers import Started, with_peers
 from vram_engine.dialects.pod_groups import group_of, spread_by_arguments
 from vram_engine.dialects.pod_hardware import hardware
 from vram_engine.dialects.pods import Pod, container_of, kind_of, pods
-from vram_engine.dialects.runpod import worker_settings
+from vram_engine.dialects.runpod import VariableSites, worker_settings
+from vram_engine.dialects.trees import maps
 from vram_engine.dialects.visible import visible_gpus
-from vram_engine.syntax.nodes import Document, Mapping, Scalar, Tree
+from vram_engine.syntax.nodes import Document, Mapping, Scalar, Sequence, Tree
 from vram_engine.text import Span
 
 # Definitions of kinds, not objects.
@@ -72,6 +74,7 @@ def read_pod(
     files = pod_files(tree, pod.spec, pod.container)
     worker = worker_settings(container)
     if worker is not None:
+        worker = replace(worker, sites=_variable_sites(text, pod, worker.sites))
         made = deployment("runpod", "", number, anchor(pod), worker, hardware(pod, container))
         yield Started(replace(made, container=files), None, frozenset())
         return
@@ -86,6 +89,17 @@ def read_pod(
         # What is in one container sees the same devices, unless each is shown others.
         devices = visible_devices(launch.variables) or Devices(None, None)
         yield Started(made, devices if together else None, frozenset())
+
+
+def _variable_sites(text: str, pod: Pod, known: dict[str, Site | None]) -> dict[str, Site | None]:
+    """With places for variables that are not there yet: an item behind the last one."""
+    entry = pod.container.entry("env")
+    listed = list(maps(entry.value)) if entry is not None and isinstance(entry.value, Sequence) else []
+    end = line_behind(text, listed[-1]) if listed else None
+    if end is None or len(end[1]) < 3:
+        return known
+    at, lead = end
+    return VariableSites(known, lambda name: FramedSite(at, f'{lead[:-2]}- name: {name}{lead}value: "', '"'))
 
 
 def anchor(pod: Pod) -> Span | None:

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from vram_engine.deployment import Known, MapSite, Setting, Site, Unknown
+from vram_engine.deployment import Known, Setting, Site, Unknown
 from vram_engine.dialects.container import Container
 from vram_engine.dialects.engine_settings import EngineSettings
 from vram_engine.dialects.keyed import one, together
 from vram_engine.dialects.values import Invalid, read_value
 from vram_engine.dialects.words import text_site
 from vram_engine.facts.flags import Flag, flag
-from vram_engine.syntax.route import Route
 
 _WORKER = re.compile(r"runpod/worker-(?:v1-)?vllm[\w.-]*$", re.ASCII)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class VariableSites(dict[str, Site | None]):
-    """Where variables that a worker does not have yet would go: into the map of the others."""
+    """Where variables that a worker does not have yet would go: beside the others, ``placed`` by their names."""
 
-    def __init__(self, known: Mapping[str, Site | None], number: int, route: Route) -> None:
+    def __init__(self, known: Mapping[str, Site | None], placed: Callable[[str], Site]) -> None:
         super().__init__(known)
-        self._home = (number, route)
+        self._placed = placed
 
-    def __missing__(self, name: str) -> MapSite:
+    def __missing__(self, name: str) -> Site:
         found = flag(name)
         if found is None or found.positional:
             raise KeyError(name)
-        number, route = self._home
-        # A variable is text, and only text that YAML reads as such is let through for true and false.
-        spellings = {"true": '"true"', "false": '"false"'}
-        return MapSite(number, (*route, name.upper().replace("-", "_")), spellings)
+        return self._placed(name.upper().replace("-", "_"))
 
 
 def worker_settings(container: Container) -> EngineSettings | None:

@@ -9,6 +9,7 @@ from typing import assert_never
 from vram_engine.deployment import (
     AppendSite,
     Deployment,
+    FramedSite,
     GrowSite,
     JointSite,
     LineSite,
@@ -83,6 +84,8 @@ def _edits(tree: Tree, site: Site, value: Scalar) -> Iterator[TextEdit | None]:
         yield _appended(site, value)
     elif isinstance(site, LineSite):
         yield TextEdit(Span(site.at, site.at), f"{site.lead}{site.key}: {quoted(as_text(value), '')}")
+    elif isinstance(site, FramedSite):
+        yield _framed(site, as_text(value))
     elif isinstance(site, JointSite):
         for each in site.sites:
             yield _grown(each, value) if isinstance(each, GrowSite) else _replaced(each, as_text(value))
@@ -104,6 +107,11 @@ def _replaced(site: TextSite, text: str) -> TextEdit | None:
     if site.style != "part":
         return TextEdit(site.span, quoted(text, site.style))
     return TextEdit(site.span, text) if _SAFE.fullmatch(text) else None
+
+
+def _framed(site: FramedSite, text: str) -> TextEdit | None:
+    written = f"{site.before}{text}{site.after}"
+    return TextEdit(Span(site.at, site.at), written) if _SAFE.fullmatch(text) else None
 
 
 def _switched(site: SwitchSite, value: Scalar) -> TextEdit | None:
