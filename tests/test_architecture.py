@@ -19,7 +19,7 @@ WORLD = {"os", "time", "socket", "subprocess", "asyncio", "huggingface_hub", "py
 LAYERS = (
     ("text",),
     ("syntax",),
-    ("deployment", "facts", "hardware", "lent", "measured", "mounts"),
+    ("deployment", "facts", "hardware", "lent", "measured", "mounts", "ranks"),
     ("dialects",),
     ("model",),
     ("ports",),

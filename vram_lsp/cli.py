@@ -168,10 +168,11 @@ def _check(options: argparse.Namespace) -> int:
     from vram_lsp import report
     from vram_lsp.checking import analysed_files
     from vram_lsp.model_sources import model_sources
+    from vram_lsp.report.progress import with_progress
 
     checked: list[Checked] = []
     failed = False
-    for each in analysed_files(options.paths, model_sources(_hub(options))):
+    for each in with_progress(analysed_files(options.paths, model_sources(_hub(options))), sys.stderr):
         if isinstance(each, UsageError):
             print(f"vram-lsp: {each}", file=sys.stderr)
             failed = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from vram_engine.dialects.argv import find_flag
@@ -191,11 +192,13 @@ def _named_launch(words: Sequence[Word], variables: Variables) -> Launch | None:
 def entrypoint_launch(words: Sequence[Word], variables: Variables, image: Image | None) -> Launch | None:
     """A launch by an image's own entrypoint, to which the words are arguments.
 
-    An image that holds vLLM needs a model or one option of vLLM's beside it, an unknown one several.
+    An image that holds vLLM needs a model or one option of vLLM's beside it, an unknown one several. vLLM's own image
+    may be given all of them in a file.
     """
     telling, core = _counted(words)
     holds = image is not None and image.holds_vllm
-    is_launch = (holds and (core > 0 or _names_a_model(words))) or telling >= _ENOUGH_TO_TELL
+    is_told = core > 0 or _names_a_model(words) or (image is not None and image.official and _names_a_config(words))
+    is_launch = (holds and is_told) or telling >= _ENOUGH_TO_TELL
     if _is_another_program(words):
         return None
     return Launch("entrypoint", (), tuple(words), variables) if is_launch else None
@@ -230,6 +233,12 @@ def _flag_in(text: str) -> Flag | None:
 def _names_a_model(words: Sequence[Word]) -> bool:
     names = any(word.text == "--model" or word.text.startswith("--model=") for word in words)
     return names or (bool(words) and _MODEL_NAME.fullmatch(words[0].text) is not None)
+
+
+def _names_a_config(words: Sequence[Word]) -> bool:
+    """Whether all options may be in a file."""
+    pairs = pairwise(words)
+    return any(word.text == "--config" and file.text.endswith((".yaml", ".yml")) for word, file in pairs)
 
 
 def script_of(words: Sequence[Word]) -> Word | None:

@@ -8,7 +8,7 @@ from itertools import takewhile
 
 from vram_engine.deployment import Scalar
 from vram_engine.dialects.directives import ESTIMATORS
-from vram_engine.dialects.profile import READ_AS
+from vram_engine.dialects.profile_keys import READ_AS
 from vram_engine.estimate import Estimate
 from vram_engine.facts.catalogue import CatalogueModel, catalogue
 from vram_engine.facts.flags import SCANNED, Flag, flag
