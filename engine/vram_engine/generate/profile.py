@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vram_engine.deployment import Scalar
-from vram_engine.dialects.profile import DEFAULTS, PATHS, SECTIONS, WRITTEN_AS
+from vram_engine.dialects.profile_keys import DEFAULTS, PATHS, SECTIONS, WRITTEN_AS
 from vram_engine.facts.gpus import GpuMatch, find_gpu
 from vram_engine.generate.config_file import flag_entry
 from vram_engine.generate.order import Order, Refused

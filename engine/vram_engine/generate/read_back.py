@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from vram_engine.analysis import Context, deployments_of
 from vram_engine.deployment import Scalar
-from vram_engine.dialects.profile import READ_AS
+from vram_engine.dialects.profile_keys import READ_AS
 from vram_engine.facts.flags import Flag
 from vram_engine.generate.arguments import values_of
 from vram_engine.generate.order import Order, order_of
