@@ -27,6 +27,7 @@ BLACKWELL_CEILING_SINCE = Version(0, 28, 0)
 BY_SEQS_SINCE = Version(0, 10, 2)
 WIDER_STEP_SINCE = Version(0, 12, 0)
 FULL_GRAPHS_SINCE = Version(0, 11, 0)
+ALL_REQUESTS_SINCE = Version(0, 31, 0)
 WIDER_STEP_FROM = 256
 # With the performance mode "interactivity" every size up to this one is captured.
 FINE_GRAINED = 32
@@ -53,6 +54,9 @@ def capture_sizes(args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[i
             sizes.add(batch.max_num_batched_tokens)
     if step > 1:
         sizes.update(_drafted_sizes(batch.max_num_seqs, step, _ceiling(era.version, gpu), largest))
+    elif era.version >= ALL_REQUESTS_SINCE and batch.max_num_seqs <= largest:
+        # A decode step of all requests gets a graph of its own even off the grid.
+        sizes.add(batch.max_num_seqs)
     return tuple(sorted(sizes))
 
 
