@@ -14,9 +14,11 @@ from vram_engine.sizing.budget import GIB, Budget, Interval, RankBytes, Term, to
 from vram_engine.sizing.calibration import calibrated, measured_for
 from vram_engine.sizing.closed_form import FRAGMENTATION, QUANTIZED_BYTES, RoughInput, Shapes, closed_form
 from vram_engine.sizing.demand import KvDemand, PagedDemand, RoughDemand
+from vram_engine.sizing.drafts import with_draft
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.kv_cache import KvLayout, kv_layout
 from vram_engine.sizing.parallelism import Refusal
+from vram_engine.sizing.speculative import NGRAM, drafter
 from vram_engine.sizing.startup import StartupBudget, overridden, startup
 from vram_engine.sizing.weights import weights
 
@@ -70,7 +72,7 @@ def _longest(
 
     Sized for the length it takes at the unkind end: whatever else turns out, it is at least that.
     """
-    if args.speculative_method is not None:
+    if args.speculative_method in NGRAM:
         return Unavailable("what drafting tokens keeps with max-model-len auto is not modelled yet")
     whole = _at_length(deployment, spec, args, gpu, native, native)
     if not isinstance(whole, Estimate):
@@ -88,7 +90,10 @@ def _at_length(
         return Unavailable(
             "int8 means a checkpoint stored in 8 bits: name that checkpoint, whose config.json says how it is stored"
         )
-    stages = weights(spec, args, gpu.capability or _ASSUMED_CAPABILITY)
+    capability = gpu.capability or _ASSUMED_CAPABILITY
+    stages = weights(spec, args, capability)
+    if not isinstance(stages, Refusal | Unavailable):
+        stages = with_draft(stages, spec, args, capability)
     if isinstance(stages, Refusal | Unavailable):
         return stages
     free = deployment.integer("free-memory-bytes")
@@ -164,8 +169,18 @@ def _budget(
         notes=(
             f"max_num_batched_tokens {spent.batch.max_num_batched_tokens:,}: {spent.batch.tokens_why}",
             f"max_num_seqs {spent.batch.max_num_seqs:,}: {spent.batch.seqs_why}",
+            *_drafting_note(spec, args),
         ),
     )
+
+
+def _drafting_note(spec: ModelSpec, args: EngineArgs) -> tuple[str, ...]:
+    draft = drafter(spec, args)
+    if draft is None:
+        return ()
+    kept = sum(len(cache.layers) for cache in draft.spec.caches)
+    layers = "layer that drafts" if draft.layers == 1 else "layers that draft"
+    return (f"the KV cache holds {kept} more for {draft.layers} {layers} {args.num_speculative_tokens} tokens a step",)
 
 
 def _dealt_out(term: Term, spec: ModelSpec, args: EngineArgs) -> str:

@@ -260,7 +260,8 @@ class ModelSpec:
     ``length`` is what the config states before any rope scaling. ``parameters`` counts the checkpoint's. ``pipeline``
     is whether the model class can be cut into stages, ``tower`` whether there is a vision or audio encoder.
     ``renames`` turn prefixes of checkpoint names into vLLM's. With ``shapes_guessed`` only the parameter count is
-    known, and the shapes are those of the nearest known size.
+    known, and the shapes are those of the nearest known size. ``mtp`` are the layers for multi-token prediction that
+    the checkpoint carries, or why they are not known; ``None`` where vLLM knows of none.
     """
 
     architecture: str
@@ -287,3 +288,22 @@ class ModelSpec:
     tower: bool = False
     renames: tuple[tuple[str, str], ...] = ()
     shapes_guessed: bool = False
+    mtp: Draft | Unavailable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Layers that draft tokens for a model, which hands them ``streams`` hidden states per token.
+
+    The modules of ``spec`` are what they hold beside the model's own table, head and rotary tables; their layers count
+    on from the model's. ``sees_media`` is whether they take embeddings of images.
+    """
+
+    spec: ModelSpec
+    streams: int = 1
+    sees_media: bool = False
+
+    @property
+    def layers(self) -> int:
+        """How many decoder layers there are."""
+        return sum(len(block.layers) for block in self.spec.modules if block.place == "layers")

@@ -14,6 +14,7 @@ from vram_engine.hardware import Gpu
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term, total
+from vram_engine.sizing.drafts import draft_peak
 from vram_engine.sizing.encoder import encoder_peak, kept_embeddings, sees_images
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
@@ -21,6 +22,7 @@ from vram_engine.sizing.forward import VALUE, compiled, forward_peak, shared_wor
 from vram_engine.sizing.lora import working_bytes
 from vram_engine.sizing.parallelism import padded_vocab
 from vram_engine.sizing.sampler import sampler_peak
+from vram_engine.sizing.speculative import drafter
 
 COMBO_KERNELS_SINCE = Version(0, 12, 0)
 HOPPER = (9, 0)
@@ -41,6 +43,8 @@ def activations(
     moments = [_beside(standing, forward_peak(spec, args, batch, era, gpu))]
     if last_stage and spec.runner == "generate":
         moments.append(_beside(standing, sampler_peak(spec, args, batch, era)))
+    if last_stage and (draft := drafter(spec, args)) is not None:
+        moments.append(_beside(standing, draft_peak(spec, draft, args, batch, era, gpu)))
     if first_stage and (tower := encoder_peak(spec, args, batch, era, gpu)) is not None:
         moments.append(tower)
     if first_stage and benchmarks_embedding(spec, args, era):

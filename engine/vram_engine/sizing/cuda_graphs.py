@@ -15,11 +15,13 @@ from vram_engine.model.caches_kinds import MLA, CompressedMLA
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import Term, total
+from vram_engine.sizing.drafts import draft_graphs
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
 from vram_engine.sizing.forward import forward_peak
 from vram_engine.sizing.lora import has_adapters
 from vram_engine.sizing.non_torch import meshed
+from vram_engine.sizing.speculative import captures_whole_steps, drafter
 
 CEILING = 512
 BLACKWELL_CEILING = 1024
@@ -113,10 +115,12 @@ def graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) 
     return total("CUDA graphs", "captured after the KV cache is there", *_graphs(spec, args, batch, era, gpu))
 
 
-def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[Term, Term]:
-    sizes = capture_sizes(args, batch, era, gpu)
+def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[Term, ...]:
+    sizes, whole = capture_sizes(args, batch, era, gpu), len(full_graph_sizes(args, batch, era, gpu))
     cases = 2 if has_adapters(spec, args) else 1
-    count = cases * (len(sizes) + len(full_graph_sizes(args, batch, era, gpu)))
+    count = cases * (len(sizes) + whole)
+    # Where a backend may not capture drafted steps whole, there may be the other graphs only.
+    fewest = count if captures_whole_steps(spec, args, gpu) else cases * len(sizes)
     layers = -(-spec.num_layers // args.pipeline_parallel_size)
     rows = [constant(name) for name in _layer_costs(spec, args, era, gpu)]
     low, each, high = sum(row.low for row in rows), sum(row.value for row in rows), sum(row.high for row in rows)
@@ -126,9 +130,11 @@ def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu)
         layers * count * each,
         f"{count} graphs × {layers} layers × {each:,} B",
         "modelled",
-        spread=(layers * count * low, layers * count * high),
+        spread=(layers * fewest * low, layers * count * high),
     )
-    return nodes, replace(pool, name="graph pool", because=f"buffers of a step of {sizes[-1]} tokens")
+    pool = replace(pool, name="graph pool", because=f"buffers of a step of {sizes[-1]} tokens")
+    draft = drafter(spec, args)
+    return (nodes, pool) if draft is None else (nodes, pool, draft_graphs(spec, draft, args, sizes, whole))
 
 
 def _layer_costs(spec: ModelSpec, args: EngineArgs, era: Era, gpu: Gpu) -> tuple[str, ...]:

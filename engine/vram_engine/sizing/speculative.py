@@ -1,8 +1,8 @@
-"""Speculative decoding by looking n-grams up in the tokens so far: no weights and no KV cache of its own.
+"""Speculative decoding: what ``--speculative-config`` asks for, which of it is followed, and drafting from n-grams.
 
 Follows ``SpeculativeConfig`` (config/speculative.py), ``RequestState`` (v1/worker/gpu/states.py) and
 ``NgramGPUSpeculator`` (v1/worker/gpu/spec_decode/ngram/speculator.py). Symbols: R request slots, L context length,
-K tokens drafted a step.
+K tokens drafted a step. Layers that draft are in ``drafts``.
 """
 
 from __future__ import annotations
@@ -15,18 +15,54 @@ from types import MappingProxyType
 from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
 from vram_engine.model.caches import ChunkedLocal, FullAttention, SlidingWindow
-from vram_engine.model.spec import ModelSpec, Unavailable
+from vram_engine.model.spec import Draft, ModelSpec, Unavailable
 from vram_engine.sizing.budget import Term
 from vram_engine.sizing.engine_args import EngineArgs
 
-FOLLOWED_SINCE = Version(0, 32, 0)
+# Since when each method is followed: drafting layers since model runner V2 serves every model.
+NGRAM_SINCE = Version(0, 32, 0)
+MTP_SINCE = Version(0, 29, 0)
 # Methods that need no draft model, and the names by which each may be given in place of one.
 NGRAM: Mapping[str, frozenset[str]] = MappingProxyType(
     {"ngram": frozenset({"ngram", "[ngram]"}), "ngram_gpu": frozenset({"ngram_gpu"})}
 )
+MTP = "mtp"
+# Older names of the method, of which each may stand for any model (``MTPModelTypes``).
+MTP_NAMES = frozenset(
+    {
+        MTP,
+        "bailing_hybrid_mtp",
+        "bailing_hybrid_v3_mtp",
+        "deepseek_mtp",
+        "dots3_note_mtp",
+        "ernie_mtp",
+        "exaone4_5_mtp",
+        "exaone_moe_mtp",
+        "gemma4_mtp",
+        "glm4_moe_lite_mtp",
+        "glm4_moe_mtp",
+        "glm5_next_mtp",
+        "glm_ocr_mtp",
+        "hy_v3_mtp",
+        "hy_v4_mtp",
+        "inkling_mtp",
+        "kimi_k3_mtp",
+        "longcat_flash_mtp",
+        "mimo_mtp",
+        "mimo_v2_mtp",
+        "minimax_m3_mtp",
+        "nemotron_h_mtp",
+        "pangu_ultra_moe_mtp",
+        "qwen3_5_mtp",
+        "qwen3_next_mtp",
+        "qwen4_exp_mtp",
+        "step3p5_mtp",
+    }
+)
 _NAMED_AS_MODEL = NGRAM["ngram"]
 _WINDOWS = ("prompt_lookup_min", "prompt_lookup_max")
-_READ = frozenset({"method", "model", "num_speculative_tokens", *_WINDOWS})
+_COUNTED = frozenset({"method", "model", "num_speculative_tokens"})
+_READ = frozenset({*_COUNTED, *_WINDOWS})
 # Layers of which nothing but the tokens of a request counts.
 _PLAIN = FullAttention | SlidingWindow | ChunkedLocal
 
@@ -44,31 +80,34 @@ _SCANNED_LEAST = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Ngram:
-    """A readable ``--speculative-config`` of a method that drafts from n-grams."""
+class Speculation:
+    """A readable ``--speculative-config`` of a method that is followed."""
 
     method: str
     num_speculative_tokens: int
 
 
-def ngram_config(text: object) -> Ngram | None:
-    """The n-gram method a ``--speculative-config`` asks for; ``None`` for any other, or one vLLM would not take."""
+def speculation(text: object) -> Speculation | None:
+    """What a ``--speculative-config`` asks for; ``None`` where it is not followed, or vLLM would not take it."""
     try:
         told = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         return None
-    if not isinstance(told, dict) or not set(told) <= _READ:
+    if not isinstance(told, dict):
         return None
-    method, drafted = _method(told), _count(told.get("num_speculative_tokens"))
-    if method is None or drafted is None or not _windows_hold(told):
+    told = {str(key).replace("-", "_"): value for key, value in told.items() if value is not None}
+    drafted, method = _count(told.get("num_speculative_tokens")), _method(told)
+    if method is None or drafted is None or not set(told) <= (_COUNTED if method == MTP else _READ):
         return None
-    return Ngram(method, drafted)
+    return Speculation(method, drafted) if _windows_hold(told) else None
 
 
 def _method(told: Mapping[str, object]) -> str | None:
     method, model = told.get("method"), told.get("model")
     if method is None:
         return "ngram" if isinstance(model, str) and model in _NAMED_AS_MODEL else None
+    if isinstance(method, str) and method in MTP_NAMES:
+        return MTP if model is None else None
     if not isinstance(method, str) or method not in NGRAM:
         return None
     return method if model is None or (isinstance(model, str) and model in NGRAM[method]) else None
@@ -87,41 +126,70 @@ def _count(value: object) -> int | None:
 
 def speculative_method(text: object) -> str | None:
     """``speculative_method`` of EngineArgs, where it is one that is followed."""
-    config = ngram_config(text)
+    config = speculation(text)
     return None if config is None else config.method
 
 
 def num_speculative_tokens(text: object) -> int | None:
     """K, where the method is one that is followed."""
-    config = ngram_config(text)
+    config = speculation(text)
     return None if config is None else config.num_speculative_tokens
 
 
 def unfollowed_speculation(text: object, version: Version, spec: ModelSpec) -> str | None:
     """Why the memory under ``--speculative-config`` is not known; ``None`` where it is."""
-    if ngram_config(text) is None:
-        return "speculative-config is followed for the methods ngram and ngram_gpu only"
-    if version < FOLLOWED_SINCE:
-        return f"speculative-config is followed since vLLM {FOLLOWED_SINCE} only"
+    told = speculation(text)
+    if told is None:
+        return "speculative-config is followed for the methods ngram, ngram_gpu and mtp only, without further settings"
+    since = MTP_SINCE if told.method == MTP else NGRAM_SINCE
+    if version < since:
+        return f"speculative-config with the method {told.method} is followed since vLLM {since} only"
+    if told.method == MTP:
+        return spec.mtp.reason if isinstance(spec.mtp, Unavailable) else None
     plain = all(isinstance(cache, _PLAIN) for cache in spec.caches)
     if spec.runner != "generate" or not spec.caches or not plain:
         return f"what drafting tokens takes with the layers of {spec.architecture[:60]} is not modelled yet"
     return None
 
 
+def drafter(spec: ModelSpec, args: EngineArgs) -> Draft | None:
+    """The layers that draft tokens, if any."""
+    return spec.mtp if args.speculative_method == MTP and isinstance(spec.mtp, Draft) else None
+
+
 def cannot_draft(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Unavailable | None:
     """Why drafting is not followed together with other arguments or on this GPU."""
     if args.speculative_method is None:
         return None
-    if args.enable_lora:
-        return Unavailable("speculative-config together with LoRA adapters is not modelled yet")
-    if args.decode_context_parallel_size > 1:
-        return Unavailable("speculative-config together with decode context parallelism is not modelled yet")
-    if gpu.vendor != "nvidia" or gpu.capability is None or not _AMPERE <= gpu.capability <= _HOPPER:
+    if args.speculative_method == MTP and not isinstance(spec.mtp, Draft):
+        return spec.mtp or Unavailable("this model has no layers for multi-token prediction")
+    together = [words for words, is_set in _companions(args) if is_set]
+    if together:
+        return Unavailable(f"speculative-config together with {together[0]} is not modelled yet")
+    if gpu.vendor != "nvidia" or gpu.capability is None:
         return Unavailable(f"which graphs vLLM captures of drafted tokens is not known on {gpu.name}")
-    if gpu.capability < _HOPPER and not _keeps_16_bits(spec, args):
-        return Unavailable(f"which graphs vLLM captures of drafted tokens is not known with 8-bit KV on {gpu.name}")
     return None
+
+
+def _companions(args: EngineArgs) -> tuple[tuple[str, bool], ...]:
+    """What drafting is not followed together with; a table of n-grams is indifferent to the weights."""
+    layers = args.speculative_method == MTP
+    return (
+        ("LoRA adapters", args.enable_lora),
+        ("decode context parallelism", args.decode_context_parallel_size > 1),
+        ("pipeline parallelism", layers and args.pipeline_parallel_size > 1),
+        ("CPU offload", layers and args.cpu_offload_gb > 0),
+    )
+
+
+def captures_whole_steps(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> bool:
+    """Whether decode steps of 1 + K tokens are certain to be captured whole, as far as that is known."""
+    if args.num_speculative_tokens == 0:
+        return True
+    plain = all(isinstance(cache, _PLAIN) for cache in spec.caches)
+    if not plain or gpu.capability is None or not _AMPERE <= gpu.capability <= _HOPPER:
+        return False
+    return gpu.capability == _HOPPER or _keeps_16_bits(spec, args)
 
 
 def _keeps_16_bits(spec: ModelSpec, args: EngineArgs) -> bool:

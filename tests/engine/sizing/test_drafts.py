@@ -1,0 +1,162 @@
+"""Layers that draft tokens: their weights and caches against vLLM's own classes, and where they show in a budget."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.engine.sizing.test_activations import card
+from tests.engine.sizing.test_weights_table import MODELS
+from vram_engine.analysis import Context, analyse
+from vram_engine.estimate import Estimate
+from vram_engine.facts.versions import Version
+from vram_engine.model import from_config
+from vram_engine.model.reference import FoundModel, ModelRef
+from vram_engine.model.spec import Draft, ModelSpec, Unavailable
+from vram_engine.plan import Plan
+from vram_engine.sizing.batch import batch
+from vram_engine.sizing.budget import GIB
+from vram_engine.sizing.drafts import draft_state, with_draft
+from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.kv_cache import KvLayout, kv_layout
+from vram_engine.sizing.speculative import captures_whole_steps
+from vram_engine.sizing.weights import BUFFERS, DRAFT, allocated_bytes, weights
+
+TABLE = Path(__file__).parent.parent / "data" / "drafts.toml"
+DRAFTS = {row["of"]: row for row in tomllib.loads(TABLE.read_text())["draft"]}
+HOPPER = (9, 0)
+MTP = EngineArgs(vllm_version=Version(0, 32, 0), speculative_method="mtp", num_speculative_tokens=2)
+SETTING = 'speculative-config: {"method": "mtp", "num_speculative_tokens": 2}\n'
+
+
+def config_of(row: dict) -> dict:
+    """The config of one row of the table."""
+    if "config" in row:
+        return row["config"]
+    config = MODELS[row["of"]]["config"] | row.get("more", {})
+    return config | {"text_config": config["text_config"] | row["more_text"]} if "more_text" in row else config
+
+
+def spec_of(row: dict) -> ModelSpec:
+    """The model of one row of the table."""
+    spec = from_config(config_of(row))
+    assert isinstance(spec, ModelSpec), spec
+    return spec
+
+
+def args_of(row: dict) -> EngineArgs:
+    """The arguments under which vLLM's figures of a row were taken."""
+    return replace(MTP, tensor_parallel_size=row["tensor"], num_speculative_tokens=row["drafted"])
+
+
+def layout_of(row: dict) -> KvLayout:
+    """The KV cache of model and draft layers of a row."""
+    layout = kv_layout(spec_of(row), args_of(row), HOPPER, max_num_batched_tokens=8192, max_model_len=row["length"])
+    assert isinstance(layout, KvLayout), layout
+    return layout
+
+
+def plan(name: str, settings: str, gpu: str = "h200") -> Plan:
+    """The plan of a model of the table under some settings."""
+    known = {ModelRef(f"org/{name}"): FoundModel(spec_of(DRAFTS[name]), "declared")}
+    (found,) = analyse(f"# vram: gpu={gpu}\nmodel: org/{name}\n{settings}", Context(models=known)).plans
+    return found
+
+
+@pytest.mark.parametrize("name", DRAFTS)
+def test_draft_layers_weigh_what_vllm_builds(name: str) -> None:
+    """The draft layers hold the bytes of vLLM's own class, less the table and head they share with the model."""
+    row = DRAFTS[name]
+    spec, args = spec_of(row), args_of(row)
+    stages = weights(spec, args, HOPPER)
+    assert isinstance(stages, tuple), stages
+    found = with_draft(stages, spec, args, HOPPER)
+    assert isinstance(found, tuple), found
+    (part,) = [part for part in found[-1].parts if part.name == DRAFT]
+    buffers = sum(each.bytes for each in part.parts if each.name == BUFFERS)
+    assert allocated_bytes(part) + buffers == row["bytes"]
+    assert found[-1].bytes == stages[-1].bytes + part.bytes
+
+
+@pytest.mark.parametrize("name", DRAFTS)
+def test_draft_layers_join_the_groups_of_the_model(name: str) -> None:
+    """Groups, blocks of a request and blocks of the pool are vLLM's, draft layers and larger states included."""
+    row = DRAFTS[name]
+    layout = layout_of(row)
+    groups = [[group.layers, group.block_size, group.blocks(layout.limits)] for group in layout.groups]
+    assert sorted(groups) == sorted(row["groups"])
+    if row["blocks"]:
+        assert layout.num_blocks((16 * GIB,)) == row["blocks"]
+    else:
+        assert not layout.fits((16 * GIB,))
+
+
+def test_buffers_of_the_drafter() -> None:
+    """8192 tokens of 7168 values in 16 bits, 13 bytes of inputs each, and 44 + 2 drafts of 20 bytes for 1024 slots."""
+    spec = spec_of(DRAFTS["DeepSeek-V3"])
+    assert isinstance(spec.mtp, Draft)
+    limits = batch(MTP, card("h100-sxm-80"), 8192, spec)
+    state = draft_state(spec, spec.mtp, MTP, limits)
+    assert state.bytes == 8192 * 7168 * 2 + 8192 * 13 + 1024 * (44 + 2 * 20)
+
+
+def test_all_residual_streams_are_handed_over() -> None:
+    """DeepSeek-V4 hands its draft layer four hidden states per token."""
+    spec = spec_of(DRAFTS["DeepSeek-V4-Flash"])
+    assert isinstance(spec.mtp, Draft)
+    assert spec.mtp.streams == 4
+
+
+def test_embeddings_of_images_are_handed_over() -> None:
+    """A drafter that takes images keeps as much again for embeddings, unless the tower is left out."""
+    spec = spec_of(DRAFTS["Qwen3.5-35B-A3B"])
+    assert isinstance(spec.mtp, Draft)
+    limits = batch(MTP, card("h100-sxm-80"), 8192, spec)
+    with_media = draft_state(spec, spec.mtp, MTP, limits).bytes
+    without = draft_state(spec, spec.mtp, replace(MTP, language_model_only=True), limits).bytes
+    assert with_media - without == (8192 * 2048 * 2 if spec.tower else 0)
+
+
+def test_a_verdict_with_a_draft_layer() -> None:
+    """The draft layer shows among the weights, and the KV cache says that it holds more."""
+    found = plan("GLM-4.5-Air", f"tensor-parallel-size: 4\n{SETTING}", "4xh200")
+    assert found.verdict == "fits"
+    assert isinstance(found.estimate, Estimate)
+    budget = found.estimate.budget
+    assert [part.bytes for part in budget.weights.parts if part.name == DRAFT] == [1239727616]
+    assert any("1 layer that drafts 2 tokens a step" in note for note in budget.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "gpu"),
+    [
+        ("GLM-4.5-Air", f"# vram: vllm=0.28.0\ntensor-parallel-size: 4\n{SETTING}", "4xh200"),
+        ("GLM-4.5-Air", f"tensor-parallel-size: 4\nenable-lora: true\n{SETTING}", "4xh200"),
+        ("GLM-4.5-Air", f"tensor-parallel-size: 2\npipeline-parallel-size: 2\n{SETTING}", "4xh200"),
+        ("GLM-4.5-Air", f"tensor-parallel-size: 4\ncpu-offload-gb: 4\n{SETTING}", "4xh200"),
+        ("GLM-4.5-Air", f"tensor-parallel-size: 4\n{SETTING}", "4xmi300x"),
+    ],
+)
+def test_what_is_not_followed_leaves_no_verdict(name: str, settings: str, gpu: str) -> None:
+    """Another release, GPU or companion leaves the verdict unknown."""
+    assert plan(name, settings, gpu).verdict == "unknown"
+
+
+@pytest.mark.parametrize("count", [0, 2, -1, "one", None])
+def test_layers_of_another_number_are_not_guessed(count: object) -> None:
+    """No such layer, several, or nonsense: the model is known, its draft is not."""
+    config = MODELS["DeepSeek-V3"]["config"] | {"num_nextn_predict_layers": count}
+    spec = from_config(config)
+    assert isinstance(spec, ModelSpec)
+    assert isinstance(spec.mtp, Unavailable)
+
+
+def test_steps_are_captured_whole_for_certain_by_flash_attention_only() -> None:
+    """Ampere to Hopper with plain attention; elsewhere both ends of the estimate are kept."""
+    plain, latent = spec_of(DRAFTS["GLM-4.5-Air"]), spec_of(DRAFTS["DeepSeek-V3"])
+    assert captures_whole_steps(plain, MTP, card("h100-sxm-80"))
+    assert not captures_whole_steps(plain, MTP, card("b200"))
+    assert not captures_whole_steps(latent, MTP, card("h100-sxm-80"))
