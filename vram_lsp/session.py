@@ -116,7 +116,7 @@ class Session:
 
     def questions(self, snapshot: Snapshot) -> tuple[Question, ...]:
         """The look-ups a snapshot is waiting for, or that failed long enough ago."""
-        wanted = {plan.ref for plan in snapshot.analysis.plans if plan.ref is not None}
+        wanted = {ref for plan in snapshot.analysis.plans for ref in plan.refs}
         asked = tuple((ref, snapshot.folders) for ref in sorted(wanted, key=lambda ref: ref.name))
         return tuple(question for question in asked if self.lookups.is_stale(question))
 

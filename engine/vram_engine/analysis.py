@@ -21,7 +21,7 @@ from vram_engine.modelled import unmodelled
 from vram_engine.plan import Anchor, Plan, Where
 from vram_engine.recommend import Failing, recommendations
 from vram_engine.refusals import refusals
-from vram_engine.resolution import engine_args, model_ref, node, workload
+from vram_engine.resolution import draft_ref, engine_args, model_ref, node, workload
 from vram_engine.rules import RULES
 from vram_engine.rules.base import FileView, Finding, Severity
 from vram_engine.syntax.comments import line_for_comments
@@ -82,7 +82,7 @@ def analyse(text: str, context: Context | None = None) -> Analysis:
     )
     view = FileView(tree, reading.ours, reading.directives, frozenset(rule.name for rule in RULES))
     findings = _kept(tuple(_findings(view, plans)), view, plans, context)
-    wants = frozenset(plan.ref for plan in plans if plan.ref is not None and plan.model is None)
+    wants = frozenset(ref for plan in plans for ref in plan.wants)
     return Analysis(tree, plans, findings, wants, tuple(reading.dialects))
 
 
@@ -93,8 +93,7 @@ def analyse_settings(context: Context) -> Analysis:
     plan = plan_of(deployment, 0, context, Span(0, 0))
     view = FileView(tree, (), {}, frozenset(rule.name for rule in RULES))
     findings = _kept(tuple(_findings(view, (plan,))), view, (plan,), context)
-    wants = frozenset({plan.ref} if plan.ref is not None and plan.model is None else ())
-    return Analysis(tree, (plan,), findings, wants, ())
+    return Analysis(tree, (plan,), findings, plan.wants, ())
 
 
 def deployments_of(tree: Tree, context: Context) -> tuple[Deployment, ...]:
@@ -130,6 +129,9 @@ def plan_of(deployment: Deployment, index: int, context: Context, fallback: Wher
     model = context.models.get(ref) if ref is not None else None
     if ref is None or isinstance(model, Unavailable):
         model = _declared(deployment) or model
+    draft = draft_ref(deployment)
+    wants = frozenset(each for each in (ref, draft) if each is not None and each not in context.models)
+    model = _drafted(model, None if draft is None else context.models.get(draft))
     where, args = node(deployment), engine_args(deployment)
     spec = model.spec if isinstance(model, FoundModel) else None
     plan = Plan(
@@ -141,6 +143,8 @@ def plan_of(deployment: Deployment, index: int, context: Context, fallback: Wher
         model=model,
         node=where,
         unmodelled=unmodelled(deployment, spec),
+        draft_ref=draft,
+        wants=wants,
         refusals=refusals(deployment, args, spec, where if isinstance(where, Node) else None),
     )
     if not isinstance(model, FoundModel) or not isinstance(where, Node):
@@ -155,6 +159,15 @@ def plan_of(deployment: Deployment, index: int, context: Context, fallback: Wher
         return plan
     failing = Failing(deployment, model.spec, where, sized)
     return replace(plan, recommendations=recommendations(failing))
+
+
+def _drafted(
+    model: FoundModel | Unavailable | None, draft: FoundModel | Unavailable | None
+) -> FoundModel | Unavailable | None:
+    """The model together with the one that drafts for it, as far as that one is known."""
+    if draft is None or not isinstance(model, FoundModel):
+        return model
+    return replace(model, spec=replace(model.spec, draft=draft.spec if isinstance(draft, FoundModel) else draft))
 
 
 def _declared(deployment: Deployment) -> FoundModel | Unavailable | None:

@@ -178,9 +178,8 @@ def _drafting_note(spec: ModelSpec, args: EngineArgs) -> tuple[str, ...]:
     draft = drafter(spec, args)
     if draft is None:
         return ()
-    kept = sum(len(cache.layers) for cache in draft.spec.caches)
-    layers = "layer that drafts" if draft.layers == 1 else "layers that draft"
-    return (f"the KV cache holds {kept} more for {draft.layers} {layers} {args.num_speculative_tokens} tokens a step",)
+    layers = "1 layer that drafts" if draft.layers == 1 else f"{draft.layers} layers that draft"
+    return (f"the KV cache holds keys and values of {layers} as well, {args.num_speculative_tokens} tokens a step",)
 
 
 def _dealt_out(term: Term, spec: ModelSpec, args: EngineArgs) -> str:

@@ -19,7 +19,7 @@ from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.lora import target_modules
 from vram_engine.sizing.offload import offload_gib
-from vram_engine.sizing.speculative import num_speculative_tokens, speculative_method
+from vram_engine.sizing.speculative import num_speculative_tokens, speculation, speculative_method
 from vram_engine.sizing.towers import media_limits
 
 
@@ -42,6 +42,12 @@ def model_ref(deployment: Deployment) -> ModelRef | None:
         return None
     revision = deployment.value("revision")
     return ModelRef(str(name), None if revision is None else str(revision))
+
+
+def draft_ref(deployment: Deployment) -> ModelRef | None:
+    """The model that drafts tokens for the deployment's, where its speculative-config names one that is followed."""
+    told = speculation(deployment.value("speculative-config"))
+    return None if told is None or told.model is None else ModelRef(told.model, told.revision)
 
 
 def vllm_version(deployment: Deployment) -> Version:

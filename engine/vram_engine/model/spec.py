@@ -261,7 +261,8 @@ class ModelSpec:
     is whether the model class can be cut into stages, ``tower`` whether there is a vision or audio encoder.
     ``renames`` turn prefixes of checkpoint names into vLLM's. With ``shapes_guessed`` only the parameter count is
     known, and the shapes are those of the nearest known size. ``mtp`` are the layers for multi-token prediction that
-    the checkpoint carries, or why they are not known; ``None`` where vLLM knows of none.
+    the checkpoint carries, or why they are not known. ``draft`` is another model that drafts for this one, where the
+    deployment names one, or why it is not known.
     """
 
     architecture: str
@@ -289,19 +290,27 @@ class ModelSpec:
     renames: tuple[tuple[str, str], ...] = ()
     shapes_guessed: bool = False
     mtp: Draft | Unavailable | None = None
+    draft: ModelSpec | Unavailable | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """Layers that draft tokens for a model, which hands them ``streams`` hidden states per token.
 
-    The modules of ``spec`` are what they hold beside the model's own table, head and rotary tables; their layers count
-    on from the model's. ``sees_media`` is whether they take embeddings of images.
+    A model of its own that drafts is handed none.
+    The modules of ``spec`` are what they hold beside what they share with the model (rotary tables, and where they are
+    no model of their own the embedding table and the head); the layers of its caches count on from the model's.
+    ``sees_media`` is whether they take embeddings of images.
     """
 
     spec: ModelSpec
     streams: int = 1
     sees_media: bool = False
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a model of its own."""
+        return self.streams == 0
 
     @property
     def layers(self) -> int:

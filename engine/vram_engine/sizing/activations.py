@@ -22,7 +22,7 @@ from vram_engine.sizing.forward import VALUE, compiled, forward_peak, shared_wor
 from vram_engine.sizing.lora import working_bytes
 from vram_engine.sizing.parallelism import padded_vocab
 from vram_engine.sizing.sampler import sampler_peak
-from vram_engine.sizing.speculative import drafter
+from vram_engine.sizing.speculative import drafter, drafting_slots
 
 COMBO_KERNELS_SINCE = Version(0, 12, 0)
 HOPPER = (9, 0)
@@ -39,6 +39,7 @@ def activations(
     last_stage: bool = True,
 ) -> Term:
     """The activation peak of one rank, without CUDA graphs; ``because`` says which moment it is."""
+    batch = _profiled(batch, args)
     standing = _standing(spec, args, batch, era, gpu)
     moments = [_beside(standing, forward_peak(spec, args, batch, era, gpu))]
     if last_stage and spec.runner == "generate":
@@ -55,6 +56,12 @@ def activations(
     if not first_stage:
         parts.append(_received(spec, batch))
     return total("activation", peak.because, *parts)
+
+
+def _profiled(batch: Batch, args: EngineArgs) -> Batch:
+    """The step of the profile run, which leaves room for what a draft model adds to each request (``_dummy_run``)."""
+    slots = drafting_slots(args) * batch.num_reqs
+    return replace(batch, max_num_batched_tokens=max(1, batch.max_num_batched_tokens - slots)) if slots else batch
 
 
 def _standing(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:

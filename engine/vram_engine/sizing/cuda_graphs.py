@@ -134,7 +134,12 @@ def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu)
     )
     pool = replace(pool, name="graph pool", because=f"buffers of a step of {sizes[-1]} tokens")
     draft = drafter(spec, args)
-    return (nodes, pool) if draft is None else (nodes, pool, draft_graphs(spec, draft, args, sizes, whole))
+    # A model that drafts runs without graphs.
+    return (
+        (nodes, pool)
+        if draft is None or draft.is_model
+        else (nodes, pool, draft_graphs(spec, draft, args, sizes, whole))
+    )
 
 
 def _layer_costs(spec: ModelSpec, args: EngineArgs, era: Era, gpu: Gpu) -> tuple[str, ...]:

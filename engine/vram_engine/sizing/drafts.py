@@ -1,16 +1,17 @@
 """What layers that draft tokens take beside their model: weights, buffers, their moment in the profile run, graphs.
 
-Follows model runner V2: ``DraftModelSpeculator`` and ``TargetDependentARSpeculator`` (v1/worker/gpu/spec_decode).
+Follows model runner V2: ``TargetDependentARSpeculator`` and ``StandaloneARSpeculator`` (v1/worker/gpu/spec_decode).
 Symbols: T tokens of a step, R request slots, H hidden size, S hidden states handed over per token, K tokens drafted.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from vram_engine.facts.constants import constant
 from vram_engine.hardware import Gpu
-from vram_engine.model.spec import Draft, ModelSpec, Unavailable
+from vram_engine.model.spec import Draft, ModelSpec, Rotary, Unavailable
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term, total
 from vram_engine.sizing.encoder import sees_images
@@ -20,7 +21,7 @@ from vram_engine.sizing.forward import VALUE, forward_peak
 from vram_engine.sizing.parallelism import Refusal, padded_vocab
 from vram_engine.sizing.sampler import sampler_peak
 from vram_engine.sizing.speculative import drafter
-from vram_engine.sizing.weights import DRAFT, weights
+from vram_engine.sizing.weights import DRAFT, model_dtype, weights
 
 # Token ids 4, positions 8, padding 1 (InputBuffers), for each token of a step.
 TOKEN_BUFFERS = 13
@@ -28,49 +29,81 @@ TOKEN_BUFFERS = 13
 SLOT_BUFFERS = 44
 # Drafted tokens, once with the requests and once with the drafter, and a confidence beside them.
 DRAFT_BUFFERS = 8 + 8 + 4
+# Token ids 4 and positions 8 of a draft model's first step (StandaloneARSpeculator).
+WIDENED_BUFFERS = 12
 
 
 def with_draft(
     stages: tuple[Term, ...], spec: ModelSpec, args: EngineArgs, capability: tuple[int, int]
 ) -> tuple[Term, ...] | Refusal | Unavailable:
-    """The weights of all stages, with those of the draft layers on the last one (``load_eagle_model``)."""
+    """The weights of all stages, with those of what drafts on the last one (``load_draft_model``)."""
     draft = drafter(spec, args)
     if draft is None:
         return stages
-    own = weights(draft.spec, _alone(args), capability)
+    if draft.spec.vocab_size != spec.vocab_size:
+        return Refusal(
+            f"Target and draft model should have the same vocabulary size; they have {spec.vocab_size:,} and "
+            f"{draft.spec.vocab_size:,} tokens."
+        )
+    dtype = model_dtype(spec, args, capability)
+    if isinstance(dtype, Refusal):
+        return dtype
+    own = weights(_without_shared(draft.spec, spec), _alone(args, draft, dtype), capability)
     if isinstance(own, Refusal | Unavailable):
         return own
-    last, layers = stages[-1], "layer" if draft.layers == 1 else "layers"
-    because = f"{draft.layers} {layers} for multi-token prediction, which read the model's own table and head"
-    part = replace(own[0], name=DRAFT, because=because)
+    last, part = stages[-1], replace(own[0], name=DRAFT, because=_because(draft))
     return (*stages[:-1], replace(last, bytes=last.bytes + part.bytes, parts=(*last.parts, part)))
 
 
-def _alone(args: EngineArgs) -> EngineArgs:
-    """The arguments under which the draft layers alone are loaded."""
-    return replace(args, pipeline_parallel_size=1, speculative_method=None, num_speculative_tokens=0)
+def _because(draft: Draft) -> str:
+    layers = "1 layer" if draft.layers == 1 else f"{draft.layers} layers"
+    if draft.is_model:
+        return f"a model of {draft.spec.parameters / 1e9:.2f} B parameters in {layers} that drafts"
+    return f"{layers} for multi-token prediction, with the table and head of the model"
+
+
+def _alone(args: EngineArgs, draft: Draft, dtype: str) -> EngineArgs:
+    """The arguments under which what drafts is loaded: in the model's dtype; quantized only as its checkpoint is."""
+    own = replace(args, pipeline_parallel_size=1, speculative_method=None, num_speculative_tokens=0)
+    return replace(own, dtype=dtype, quantization=None, max_model_len=None) if draft.is_model else own
+
+
+@lru_cache(maxsize=64)
+def _without_shared(draft: ModelSpec, spec: ModelSpec) -> ModelSpec:
+    """The draft without the rotary tables that the model keeps anyway (``get_rope`` makes equal ones once)."""
+    tables = {module for block in spec.modules for module in block.modules if isinstance(module, Rotary)}
+    blocks = (
+        replace(block, modules=tuple(module for module in block.modules if module not in tables))
+        for block in draft.modules
+    )
+    return replace(draft, modules=tuple(blocks))
 
 
 def draft_state(spec: ModelSpec, draft: Draft, args: EngineArgs, limits: Batch) -> Term:
     """Buffers that the drafter holds from before the profile run: T × S × H hidden states above all."""
     tokens, slots, drafted = limits.max_num_batched_tokens, limits.max_num_seqs, args.num_speculative_tokens
+    slot, inputs = SLOT_BUFFERS + drafted * DRAFT_BUFFERS, tokens * TOKEN_BUFFERS
+    if draft.is_model:
+        # The prompt and one more token of each request, with their positions.
+        because = f"inputs of {tokens:,} tokens, and {drafted} drafts of {slots:,} requests"
+        return Term("drafting state", inputs + (tokens + slots) * WIDENED_BUFFERS + slots * slot, because)
     width = draft.streams * draft.spec.hidden_size
     hidden = tokens * width * VALUE
-    media = tokens * width * VALUE if draft.sees_media and sees_images(spec, args) else 0
-    slot = SLOT_BUFFERS + drafted * DRAFT_BUFFERS
+    media = hidden if draft.sees_media and sees_images(spec, args) else 0
     because = f"hidden states of {tokens:,} tokens × {width:,} values, and {drafted} drafts of {slots:,} requests"
-    return Term("drafting state", hidden + media + tokens * TOKEN_BUFFERS + slots * slot, because)
+    return Term("drafting state", hidden + media + inputs + slots * slot, because)
 
 
 def draft_peak(spec: ModelSpec, draft: Draft, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:
     """The drafter's moment in the profile run, while the model's hidden states wait to be sampled from.
 
-    Either its layer for all T tokens, with embedding and hidden state side by side before it, or its logits of R slots.
+    Either its layers for all T tokens, with embedding and hidden state side by side before them, or its logits of R
+    slots.
     """
     tokens, hidden = batch.max_num_batched_tokens, spec.hidden_size * VALUE
-    kept = tokens * hidden * draft.streams
-    forward = forward_peak(draft.spec, _alone(args), batch, era, gpu)
-    joined = tokens * 4 * hidden
+    kept = tokens * hidden * max(1, draft.streams)
+    forward = forward_peak(draft.spec, _alone(args, draft, args.dtype), batch, era, gpu)
+    joined = 0 if draft.is_model else tokens * 4 * hidden
     sampled = sampler_peak(spec, args, batch, era)
     widest = max(forward.bytes, joined, sampled.bytes)
     low, high = max(forward.low, joined, sampled.low), max(forward.high, joined, sampled.high)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 
 from vram_engine.facts.versions import Version
@@ -19,14 +20,17 @@ from vram_engine.model.spec import Draft, ModelSpec, Unavailable
 from vram_engine.sizing.budget import Term
 from vram_engine.sizing.engine_args import EngineArgs
 
-# Since when each method is followed: drafting layers since model runner V2 serves every model.
-NGRAM_SINCE = Version(0, 32, 0)
+# Since when methods are followed; a checkpoint's own layers, since model runner V2 serves every model.
+SINCE = Version(0, 32, 0)
 MTP_SINCE = Version(0, 29, 0)
 # Methods that need no draft model, and the names by which each may be given in place of one.
 NGRAM: Mapping[str, frozenset[str]] = MappingProxyType(
     {"ngram": frozenset({"ngram", "[ngram]"}), "ngram_gpu": frozenset({"ngram_gpu"})}
 )
 MTP = "mtp"
+DRAFT_MODEL = "draft_model"
+# vLLM tells other kinds of drafters by these parts of the name, whatever the method says (``__post_init__``).
+_OTHER_DRAFTERS = ("eagle-", "eagle3", "dflash", "dspark")
 # Older names of the method, of which each may stand for any model (``MTPModelTypes``).
 MTP_NAMES = frozenset(
     {
@@ -63,6 +67,7 @@ _NAMED_AS_MODEL = NGRAM["ngram"]
 _WINDOWS = ("prompt_lookup_min", "prompt_lookup_max")
 _COUNTED = frozenset({"method", "model", "num_speculative_tokens"})
 _READ = frozenset({*_COUNTED, *_WINDOWS})
+_KEYS: Mapping[str, frozenset[str]] = MappingProxyType({MTP: _COUNTED, DRAFT_MODEL: _COUNTED | {"revision"}})
 # Layers of which nothing but the tokens of a request counts.
 _PLAIN = FullAttention | SlidingWindow | ChunkedLocal
 
@@ -81,10 +86,15 @@ _SCANNED_LEAST = 16
 
 @dataclass(frozen=True, slots=True)
 class Speculation:
-    """A readable ``--speculative-config`` of a method that is followed."""
+    """A readable ``--speculative-config`` of a method that is followed.
+
+    ``model`` and ``revision`` name a draft model.
+    """
 
     method: str
     num_speculative_tokens: int
+    model: str | None = None
+    revision: str | None = None
 
 
 def speculation(text: object) -> Speculation | None:
@@ -97,20 +107,34 @@ def speculation(text: object) -> Speculation | None:
         return None
     told = {str(key).replace("-", "_"): value for key, value in told.items() if value is not None}
     drafted, method = _count(told.get("num_speculative_tokens")), _method(told)
-    if method is None or drafted is None or not set(told) <= (_COUNTED if method == MTP else _READ):
+    if method is None or drafted is None or not set(told) <= _KEYS.get(method, _READ) or not _windows_hold(told):
         return None
-    return Speculation(method, drafted) if _windows_hold(told) else None
+    if method != DRAFT_MODEL:
+        return Speculation(method, drafted)
+    model, revision = told.get("model"), told.get("revision")
+    if not isinstance(model, str) or not (revision is None or isinstance(revision, str)):
+        return None
+    return Speculation(method, drafted, model, revision)
 
 
 def _method(told: Mapping[str, object]) -> str | None:
     method, model = told.get("method"), told.get("model")
-    if method is None:
-        return "ngram" if isinstance(model, str) and model in _NAMED_AS_MODEL else None
+    if method is None and isinstance(model, str) and model in _NAMED_AS_MODEL:
+        return "ngram"
+    if method in (None, DRAFT_MODEL):
+        return DRAFT_MODEL if isinstance(model, str) and _is_standalone(model) else None
     if isinstance(method, str) and method in MTP_NAMES:
         return MTP if model is None else None
     if not isinstance(method, str) or method not in NGRAM:
         return None
     return method if model is None or (isinstance(model, str) and model in NGRAM[method]) else None
+
+
+def _is_standalone(model: str) -> bool:
+    """Whether a name is that of a model, as far as vLLM goes by names: no other drafter, nor a Python class."""
+    dotted = model.split(".")
+    is_class = "/" not in model and len(dotted) > 1 and all(part.isidentifier() for part in dotted)
+    return bool(model.strip()) and not is_class and not any(part in model.lower() for part in _OTHER_DRAFTERS)
 
 
 def _windows_hold(told: Mapping[str, object]) -> bool:
@@ -140,21 +164,51 @@ def unfollowed_speculation(text: object, version: Version, spec: ModelSpec) -> s
     """Why the memory under ``--speculative-config`` is not known; ``None`` where it is."""
     told = speculation(text)
     if told is None:
-        return "speculative-config is followed for the methods ngram, ngram_gpu and mtp only, without further settings"
-    since = MTP_SINCE if told.method == MTP else NGRAM_SINCE
+        return "speculative-config is followed for ngram, ngram_gpu, mtp and draft_model only, without further settings"
+    since = MTP_SINCE if told.method == MTP else SINCE
     if version < since:
         return f"speculative-config with the method {told.method} is followed since vLLM {since} only"
     if told.method == MTP:
         return spec.mtp.reason if isinstance(spec.mtp, Unavailable) else None
+    if told.method == DRAFT_MODEL:
+        return _unfollowed_model(spec, told.model or "")
     plain = all(isinstance(cache, _PLAIN) for cache in spec.caches)
     if spec.runner != "generate" or not spec.caches or not plain:
         return f"what drafting tokens takes with the layers of {spec.architecture[:60]} is not modelled yet"
     return None
 
 
+def _unfollowed_model(spec: ModelSpec, name: str) -> str | None:
+    """Why a draft model is not followed: it is not known, or not a plain decoder as the model is."""
+    draft = spec.draft
+    if draft is None:
+        return f"the draft model {name[:80]} is not known yet"
+    if isinstance(draft, Unavailable):
+        return f"the draft model is not known: {draft.reason}"
+    plain = all(isinstance(cache, _PLAIN) for cache in (*spec.caches, *draft.caches))
+    if not plain or not draft.caches or draft.tower or draft.shapes_guessed or draft.runner != "generate":
+        return f"drafting with the layers of {draft.architecture[:60]} for {spec.architecture[:60]} is not modelled yet"
+    stored = draft.quantization
+    # The draft's modules have a prefix of their own, which lists of exceptions may or may not mean.
+    if stored is not None and (stored.ignored or stored.targets or stored.lm_head):
+        return "a draft model that is quantized in parts is not modelled yet"
+    return None
+
+
 def drafter(spec: ModelSpec, args: EngineArgs) -> Draft | None:
     """The layers that draft tokens, if any."""
-    return spec.mtp if args.speculative_method == MTP and isinstance(spec.mtp, Draft) else None
+    if args.speculative_method == MTP and isinstance(spec.mtp, Draft):
+        return spec.mtp
+    if args.speculative_method == DRAFT_MODEL and isinstance(spec.draft, ModelSpec):
+        return Draft(_behind(spec.num_layers, spec.draft), streams=0)
+    return None
+
+
+@lru_cache(maxsize=64)
+def _behind(layers: int, draft: ModelSpec) -> ModelSpec:
+    """A draft model whose caches count on from the layers of the model it drafts for."""
+    caches = (replace(cache, layers=tuple(layer + layers for layer in cache.layers)) for cache in draft.caches)
+    return replace(draft, caches=tuple(caches))
 
 
 def cannot_draft(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Unavailable | None:
@@ -163,6 +217,8 @@ def cannot_draft(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Unavailable | N
         return None
     if args.speculative_method == MTP and not isinstance(spec.mtp, Draft):
         return spec.mtp or Unavailable("this model has no layers for multi-token prediction")
+    if args.speculative_method == DRAFT_MODEL and not isinstance(spec.draft, ModelSpec):
+        return spec.draft or Unavailable("the draft model is not known")
     together = [words for words, is_set in _companions(args) if is_set]
     if together:
         return Unavailable(f"speculative-config together with {together[0]} is not modelled yet")
@@ -173,12 +229,13 @@ def cannot_draft(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Unavailable | N
 
 def _companions(args: EngineArgs) -> tuple[tuple[str, bool], ...]:
     """What drafting is not followed together with; a table of n-grams is indifferent to the weights."""
-    layers = args.speculative_method == MTP
+    layers = args.speculative_method in (MTP, DRAFT_MODEL)
     return (
         ("LoRA adapters", args.enable_lora),
         ("decode context parallelism", args.decode_context_parallel_size > 1),
         ("pipeline parallelism", layers and args.pipeline_parallel_size > 1),
         ("CPU offload", layers and args.cpu_offload_gb > 0),
+        ("data parallelism", args.speculative_method == DRAFT_MODEL and args.data_parallel_size > 1),
     )
 
 
@@ -195,6 +252,11 @@ def captures_whole_steps(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> bool:
 def _keeps_16_bits(spec: ModelSpec, args: EngineArgs) -> bool:
     declared = spec.quantization is not None and spec.quantization.kv_cache is not None
     return args.kv_cache_dtype in _SIXTEEN_BITS and not (declared and args.kv_cache_dtype == "auto")
+
+
+def drafting_slots(args: EngineArgs) -> int:
+    """Tokens of a step that drafting takes for each request (``max_num_new_slots_for_drafting``)."""
+    return 1 if args.speculative_method == DRAFT_MODEL else 0
 
 
 def schedules_ahead(args: EngineArgs) -> bool:

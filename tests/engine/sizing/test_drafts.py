@@ -127,7 +127,7 @@ def test_a_verdict_with_a_draft_layer() -> None:
     assert isinstance(found.estimate, Estimate)
     budget = found.estimate.budget
     assert [part.bytes for part in budget.weights.parts if part.name == DRAFT] == [1239727616]
-    assert any("1 layer that drafts 2 tokens a step" in note for note in budget.notes)
+    assert any("1 layer that drafts as well, 2 tokens a step" in note for note in budget.notes)
 
 
 @pytest.mark.parametrize(
@@ -160,3 +160,118 @@ def test_steps_are_captured_whole_for_certain_by_flash_attention_only() -> None:
     assert captures_whole_steps(plain, MTP, card("h100-sxm-80"))
     assert not captures_whole_steps(plain, MTP, card("b200"))
     assert not captures_whole_steps(latent, MTP, card("h100-sxm-80"))
+
+
+TARGET = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "torch_dtype": "bfloat16",
+    "max_position_embeddings": 131072,
+    "rope_theta": 500000.0,
+    "vocab_size": 128256,
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "intermediate_size": 14336,
+    "tie_word_embeddings": False,
+    "rope_scaling": {
+        "rope_type": "llama3",
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    },
+}
+SMALL = TARGET | {
+    "hidden_size": 2048,
+    "num_hidden_layers": 16,
+    "head_dim": 64,
+    "intermediate_size": 8192,
+    "tie_word_embeddings": True,
+    "rope_scaling": TARGET["rope_scaling"] | {"factor": 32.0},
+}
+DRAFTED = replace(MTP, speculative_method="draft_model", num_speculative_tokens=3)
+NAMED = 'speculative-config: {"model": "org/small", "num_speculative_tokens": 3}\n'
+
+
+def llama(config: dict, draft: ModelSpec | None = None) -> ModelSpec:
+    """A Llama of that config, with a model that drafts for it."""
+    spec = from_config(config)
+    assert isinstance(spec, ModelSpec), spec
+    return replace(spec, draft=draft)
+
+
+def named(known: dict[str, ModelSpec | Unavailable], settings: str = NAMED) -> tuple[Plan, frozenset[ModelRef]]:
+    """The plan of the large model with a draft, and what it still wants to know."""
+    models = {
+        ModelRef(f"org/{name}"): FoundModel(spec, "declared") if isinstance(spec, ModelSpec) else spec
+        for name, spec in known.items()
+    }
+    text = f"# vram: gpu=h100-sxm-80\nmodel: org/large\nmax-model-len: 8192\n{settings}"
+    analysis = analyse(text, Context(models=models))
+    return analysis.plans[0], analysis.wants
+
+
+def test_a_draft_model_weighs_what_it_weighs_alone() -> None:
+    """Its 2,471,628,800 bytes of parameters and a rotary table of its own of 131072 x 64 in 16 bits."""
+    spec = llama(TARGET, llama(SMALL))
+    stages = weights(spec, DRAFTED, HOPPER)
+    assert isinstance(stages, tuple)
+    found = with_draft(stages, spec, DRAFTED, HOPPER)
+    assert isinstance(found, tuple)
+    assert found[0].bytes - stages[0].bytes == 2_471_628_800 + 131072 * 64 * 2
+
+
+def test_a_draft_model_joins_the_kv_cache() -> None:
+    """A block holds 32 pages of 64 KiB and 16 of 32 KiB, so that 40 GiB are 16,384 blocks: two requests."""
+    spec = llama(TARGET, llama(SMALL))
+    layout = kv_layout(spec, DRAFTED, HOPPER, max_num_batched_tokens=8192, max_model_len=131072)
+    assert isinstance(layout, KvLayout)
+    assert layout.num_blocks((40 * GIB,)) == 16384
+    assert layout.max_concurrency((40 * GIB,)) == 2.0
+
+
+def test_the_draft_model_is_wanted_too() -> None:
+    """Both models are asked for; until the second is known there is no verdict."""
+    large, small = llama(TARGET), llama(SMALL)
+    assert named({})[1] == {ModelRef("org/large"), ModelRef("org/small")}
+    waiting, wants = named({"large": large})
+    assert wants == {ModelRef("org/small")}
+    assert waiting.verdict == "unknown"
+    sized, wants = named({"large": large, "small": small})
+    assert not wants
+    assert sized.verdict == "fits"
+
+
+def test_a_draft_model_nobody_knows_leaves_no_verdict() -> None:
+    """The reason is the look-up's own."""
+    found, wants = named({"large": llama(TARGET), "small": Unavailable("org/small is gated")})
+    assert not wants
+    assert found.verdict == "unknown"
+    assert "org/small is gated" in found.unmodelled[0].reason
+
+
+def test_another_vocabulary_is_refused() -> None:
+    """vLLM takes no draft model whose vocabulary is not as large as the model's."""
+    found, _ = named({"large": llama(TARGET), "small": llama(SMALL | {"vocab_size": 32000})})
+    assert found.verdict == "infeasible"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        '{"model": "org/EAGLE3-small", "num_speculative_tokens": 3}',
+        '{"model": "org/small-eagle-1", "num_speculative_tokens": 3}',
+        '{"model": "mine.Proposer", "num_speculative_tokens": 3}',
+        '{"model": "org/small", "num_speculative_tokens": 3, "quantization": "fp8"}',
+        '{"model": "org/small", "num_speculative_tokens": 3, "draft_tensor_parallel_size": 1}',
+        '{"model": 7, "method": "draft_model", "num_speculative_tokens": 3}',
+    ],
+)
+def test_other_drafters_are_not_taken_for_a_model(setting: str) -> None:
+    """What vLLM tells by its name to be another kind of drafter, and settings not followed, leave no verdict."""
+    found, wants = named({"large": llama(TARGET)}, f"speculative-config: {setting}\n")
+    assert not wants
+    assert found.verdict == "unknown"

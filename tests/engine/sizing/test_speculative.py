@@ -65,7 +65,7 @@ def graph_sizes(seqs: int, drafted: int) -> tuple[tuple[int, ...], tuple[int, ..
         ('{"method": "mtp", "num_speculative_tokens": 1, "draft_sample_method": "probabilistic"}', None),
         ('{"method": "suffix", "num_speculative_tokens": 3}', None),
         ('{"method": ["ngram"], "num_speculative_tokens": 3}', None),
-        ('{"model": "org/draft", "num_speculative_tokens": 3}', None),
+        ('{"model": "org/draft", "num_speculative_tokens": 3}', Speculation("draft_model", 3, "org/draft")),
         ("[" * 100_000, None),
         (7, None),
     ],
