@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from vram_engine.deployment import Deployment
 from vram_engine.hardware import Gpu, Node
+from vram_engine.model.eagle import ONLY_DRAFTS
 from vram_engine.model.length import derived_max_model_len
 from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.resolution import engine_args
@@ -90,10 +91,12 @@ def _at_length(
         return Unavailable(
             "int8 means a checkpoint stored in 8 bits: name that checkpoint, whose config.json says how it is stored"
         )
+    if spec.architecture in ONLY_DRAFTS:
+        return Unavailable(f"{spec.architecture} drafts tokens for another model and is not served by itself")
     capability = gpu.capability or _ASSUMED_CAPABILITY
     stages = weights(spec, args, capability)
     if not isinstance(stages, Refusal | Unavailable):
-        stages = with_draft(stages, spec, args, capability)
+        stages = with_draft(stages, spec, args, capability, length)
     if isinstance(stages, Refusal | Unavailable):
         return stages
     free = deployment.integer("free-memory-bytes")

@@ -67,10 +67,12 @@ def _profiled(batch: Batch, args: EngineArgs) -> Batch:
 def _standing(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:
     """What stands beside every moment of the language model.
 
-    Shared workspaces, embeddings of profiled images, and what adapters work on.
+    Shared workspaces, embeddings of profiled images, what adapters work on, and hidden states handed to a drafter.
     """
     shared = shared_workspace(spec, args, batch, era, gpu)
     kept = kept_embeddings(spec, args, batch, era) + working_bytes(spec, args, batch.max_num_batched_tokens)
+    draft = drafter(spec, args)
+    kept += 0 if draft is None else draft.states * batch.max_num_batched_tokens * spec.hidden_size * VALUE
     return replace(shared, bytes=shared.bytes + kept, spread=(shared.low, shared.high + kept))
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from vram_engine.facts.constants import constant
 from vram_engine.hardware import Gpu
-from vram_engine.model.spec import Draft, ModelSpec, Rotary, Unavailable
+from vram_engine.model.spec import Block, Draft, ModelSpec, Module, Rotary, Unavailable
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term, total
 from vram_engine.sizing.encoder import sees_images
@@ -34,13 +34,13 @@ WIDENED_BUFFERS = 12
 
 
 def with_draft(
-    stages: tuple[Term, ...], spec: ModelSpec, args: EngineArgs, capability: tuple[int, int]
+    stages: tuple[Term, ...], spec: ModelSpec, args: EngineArgs, capability: tuple[int, int], max_model_len: int
 ) -> tuple[Term, ...] | Refusal | Unavailable:
     """The weights of all stages, with those of what drafts on the last one (``load_draft_model``)."""
     draft = drafter(spec, args)
     if draft is None:
         return stages
-    if draft.spec.vocab_size != spec.vocab_size:
+    if draft.is_model and draft.spec.vocab_size != spec.vocab_size:
         return Refusal(
             f"Target and draft model should have the same vocabulary size; they have {spec.vocab_size:,} and "
             f"{draft.spec.vocab_size:,} tokens."
@@ -48,35 +48,77 @@ def with_draft(
     dtype = model_dtype(spec, args, capability)
     if isinstance(dtype, Refusal):
         return dtype
-    own = weights(_without_shared(draft.spec, spec), _alone(args, draft, dtype), capability)
+    part = _draft_weights(spec, draft, _alone(args, draft, dtype), capability, max_model_len)
+    if not isinstance(part, Term):
+        return part
+    last = stages[-1]
+    return (*stages[:-1], replace(last, bytes=last.bytes + part.bytes, parts=(*last.parts, part)))
+
+
+def _draft_weights(
+    spec: ModelSpec, draft: Draft, alone: EngineArgs, capability: tuple[int, int], max_model_len: int
+) -> Term | Refusal | Unavailable:
+    """What a rank holds of the draft, with the tables that it may have of its own."""
+    own = weights(_without_shared(draft.spec, spec, max_model_len if draft.states else 0), alone, capability)
     if isinstance(own, Refusal | Unavailable):
         return own
-    last, part = stages[-1], replace(own[0], name=DRAFT, because=_because(draft))
-    return (*stages[:-1], replace(last, bytes=last.bytes + part.bytes, parts=(*last.parts, part)))
+    part = replace(own[0], name=DRAFT, because=_because(draft))
+    if not draft.states:
+        return part
+    tables = weights(_only_tables(draft.spec), alone, capability)
+    if isinstance(tables, Refusal | Unavailable):
+        return tables
+    return replace(part, parts=(*part.parts, _perhaps(tables[0])))
+
+
+def _only_tables(draft: ModelSpec) -> ModelSpec:
+    """The tables that a drafter reads of the model, unless its checkpoint has others."""
+    return replace(
+        draft, modules=tuple(replace(block, place="every") for block in draft.modules if block.place == "tied")
+    )
+
+
+def _perhaps(tables: Term) -> Term:
+    """Tables of its own: none as far as is known before its checkpoint is read (``_should_share``)."""
+    because = "the model's own, unless the drafter's checkpoint has tables that differ"
+    return Term("tables of the drafter", 0, because, "modelled", spread=(0, tables.bytes))
 
 
 def _because(draft: Draft) -> str:
     layers = "1 layer" if draft.layers == 1 else f"{draft.layers} layers"
     if draft.is_model:
         return f"a model of {draft.spec.parameters / 1e9:.2f} B parameters in {layers} that drafts"
+    if draft.states:
+        return (
+            f"{layers} of EAGLE-3 with a head of {draft.spec.vocab_size:,} tokens at most, and the table of the model"
+        )
     return f"{layers} for multi-token prediction, with the table and head of the model"
 
 
 def _alone(args: EngineArgs, draft: Draft, dtype: str) -> EngineArgs:
     """The arguments under which what drafts is loaded: in the model's dtype; quantized only as its checkpoint is."""
     own = replace(args, pipeline_parallel_size=1, speculative_method=None, num_speculative_tokens=0)
-    return replace(own, dtype=dtype, quantization=None, max_model_len=None) if draft.is_model else own
+    return replace(own, dtype=dtype, quantization=None, max_model_len=None) if draft.is_apart else own
 
 
 @lru_cache(maxsize=64)
-def _without_shared(draft: ModelSpec, spec: ModelSpec) -> ModelSpec:
-    """The draft without the rotary tables that the model keeps anyway (``get_rope`` makes equal ones once)."""
+def _without_shared(draft: ModelSpec, spec: ModelSpec, positions: int) -> ModelSpec:
+    """The draft without the rotary tables that the model keeps anyway (``get_rope`` makes equal ones once).
+
+    Its own are for ``positions`` at least, unless a scaling says for how many.
+    """
     tables = {module for block in spec.modules for module in block.modules if isinstance(module, Rotary)}
-    blocks = (
-        replace(block, modules=tuple(module for module in block.modules if module not in tables))
-        for block in draft.modules
-    )
-    return replace(draft, modules=tuple(blocks))
+
+    def kept(block: Block) -> tuple[Module, ...]:
+        long = (_stretched(module, positions) if isinstance(module, Rotary) else module for module in block.modules)
+        return tuple(module for module in long if module not in tables)
+
+    return replace(draft, modules=tuple(replace(block, modules=kept(block)) for block in draft.modules))
+
+
+def _stretched(table: Rotary, positions: int) -> Rotary:
+    scaled = not table.identity.startswith("default ")
+    return table if scaled else replace(table, positions=max(table.positions, positions))
 
 
 def draft_state(spec: ModelSpec, draft: Draft, args: EngineArgs, limits: Batch) -> Term:
@@ -101,9 +143,9 @@ def draft_peak(spec: ModelSpec, draft: Draft, args: EngineArgs, batch: Batch, er
     slots.
     """
     tokens, hidden = batch.max_num_batched_tokens, spec.hidden_size * VALUE
-    kept = tokens * hidden * max(1, draft.streams)
+    kept = tokens * hidden * (max(1, draft.streams) + draft.states)
     forward = forward_peak(draft.spec, _alone(args, draft, args.dtype), batch, era, gpu)
-    joined = 0 if draft.is_model else tokens * 4 * hidden
+    joined = 0 if draft.is_model else tokens * (4 + draft.states) * hidden
     sampled = sampler_peak(spec, args, batch, era)
     widest = max(forward.bytes, joined, sampled.bytes)
     low, high = max(forward.low, joined, sampled.low), max(forward.high, joined, sampled.high)

@@ -29,6 +29,10 @@ NGRAM: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 MTP = "mtp"
 DRAFT_MODEL = "draft_model"
+EAGLE3 = "eagle3"
+# Methods that name a model which drafts, and those whose layers run on every step of the model.
+NAMES_A_MODEL = frozenset({DRAFT_MODEL, EAGLE3})
+_HAS_LAYERS = NAMES_A_MODEL | {MTP}
 # vLLM tells other kinds of drafters by these parts of the name, whatever the method says (``__post_init__``).
 _OTHER_DRAFTERS = ("eagle-", "eagle3", "dflash", "dspark")
 # Older names of the method, of which each may stand for any model (``MTPModelTypes``).
@@ -67,7 +71,24 @@ _NAMED_AS_MODEL = NGRAM["ngram"]
 _WINDOWS = ("prompt_lookup_min", "prompt_lookup_max")
 _COUNTED = frozenset({"method", "model", "num_speculative_tokens"})
 _READ = frozenset({*_COUNTED, *_WINDOWS})
-_KEYS: Mapping[str, frozenset[str]] = MappingProxyType({MTP: _COUNTED, DRAFT_MODEL: _COUNTED | {"revision"}})
+_KEYS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {MTP: _COUNTED} | dict.fromkeys(NAMES_A_MODEL, _COUNTED | {"revision"})
+)
+# Classes that hand over the hidden states of several layers (``SupportsEagle3``), as far as the rest is followed.
+EAGLE3_TARGETS = frozenset(
+    {
+        "AfmoeForCausalLM",
+        "ApertusForCausalLM",
+        "GptOssForCausalLM",
+        "GraniteForCausalLM",
+        "LlamaForCausalLM",
+        "MiniMaxM2ForCausalLM",
+        "MistralForCausalLM",
+        "Qwen2ForCausalLM",
+        "Qwen3ForCausalLM",
+        "Qwen3MoeForCausalLM",
+    }
+)
 # Layers of which nothing but the tokens of a request counts.
 _PLAIN = FullAttention | SlidingWindow | ChunkedLocal
 
@@ -109,7 +130,7 @@ def speculation(text: object) -> Speculation | None:
     drafted, method = _count(told.get("num_speculative_tokens")), _method(told)
     if method is None or drafted is None or not set(told) <= _KEYS.get(method, _READ) or not _windows_hold(told):
         return None
-    if method != DRAFT_MODEL:
+    if method not in NAMES_A_MODEL:
         return Speculation(method, drafted)
     model, revision = told.get("model"), told.get("revision")
     if not isinstance(model, str) or not (revision is None or isinstance(revision, str)):
@@ -121,8 +142,10 @@ def _method(told: Mapping[str, object]) -> str | None:
     method, model = told.get("method"), told.get("model")
     if method is None and isinstance(model, str) and model in _NAMED_AS_MODEL:
         return "ngram"
+    if method == EAGLE3:
+        return EAGLE3 if isinstance(model, str) and model.strip() else None
     if method in (None, DRAFT_MODEL):
-        return DRAFT_MODEL if isinstance(model, str) and _is_standalone(model) else None
+        return _method_by_name(model) if isinstance(model, str) else None
     if isinstance(method, str) and method in MTP_NAMES:
         return MTP if model is None else None
     if not isinstance(method, str) or method not in NGRAM:
@@ -130,11 +153,14 @@ def _method(told: Mapping[str, object]) -> str | None:
     return method if model is None or (isinstance(model, str) and model in NGRAM[method]) else None
 
 
-def _is_standalone(model: str) -> bool:
-    """Whether a name is that of a model, as far as vLLM goes by names: no other drafter, nor a Python class."""
+def _method_by_name(model: str) -> str | None:
+    """What drafts under a name, as far as vLLM goes by names: a model, EAGLE-3, or what is not followed."""
     dotted = model.split(".")
     is_class = "/" not in model and len(dotted) > 1 and all(part.isidentifier() for part in dotted)
-    return bool(model.strip()) and not is_class and not any(part in model.lower() for part in _OTHER_DRAFTERS)
+    if not model.strip() or is_class:
+        return None
+    other = next((part for part in _OTHER_DRAFTERS if part in model.lower()), None)
+    return DRAFT_MODEL if other is None else EAGLE3 if other == EAGLE3 else None
 
 
 def _windows_hold(told: Mapping[str, object]) -> bool:
@@ -164,30 +190,35 @@ def unfollowed_speculation(text: object, version: Version, spec: ModelSpec) -> s
     """Why the memory under ``--speculative-config`` is not known; ``None`` where it is."""
     told = speculation(text)
     if told is None:
-        return "speculative-config is followed for ngram, ngram_gpu, mtp and draft_model only, without further settings"
+        return "speculative-config is followed for ngram, ngram_gpu, mtp, draft_model and eagle3, without more settings"
     since = MTP_SINCE if told.method == MTP else SINCE
     if version < since:
         return f"speculative-config with the method {told.method} is followed since vLLM {since} only"
     if told.method == MTP:
         return spec.mtp.reason if isinstance(spec.mtp, Unavailable) else None
-    if told.method == DRAFT_MODEL:
-        return _unfollowed_model(spec, told.model or "")
+    if told.method in NAMES_A_MODEL:
+        return _unfollowed_model(spec, told)
     plain = all(isinstance(cache, _PLAIN) for cache in spec.caches)
     if spec.runner != "generate" or not spec.caches or not plain:
         return f"what drafting tokens takes with the layers of {spec.architecture[:60]} is not modelled yet"
     return None
 
 
-def _unfollowed_model(spec: ModelSpec, name: str) -> str | None:
-    """Why a draft model is not followed: it is not known, or not a plain decoder as the model is."""
+def _unfollowed_model(spec: ModelSpec, told: Speculation) -> str | None:
+    """Why the model that drafts is not followed: it is not known, or not of the kind that is."""
     draft = spec.draft
     if draft is None:
-        return f"the draft model {name[:80]} is not known yet"
+        return f"the draft model {(told.model or '')[:80]} is not known yet"
     if isinstance(draft, Unavailable):
         return f"the draft model is not known: {draft.reason}"
+    if told.method == EAGLE3 and not isinstance(draft.eagle3, Draft):
+        return draft.eagle3.reason if draft.eagle3 else f"{draft.architecture[:60]} is no EAGLE-3 drafter that is known"
     plain = all(isinstance(cache, _PLAIN) for cache in (*spec.caches, *draft.caches))
     if not plain or not draft.caches or draft.tower or draft.shapes_guessed or draft.runner != "generate":
         return f"drafting with the layers of {draft.architecture[:60]} for {spec.architecture[:60]} is not modelled yet"
+    if told.method == EAGLE3:
+        known = spec.architecture in EAGLE3_TARGETS
+        return None if known else f"what {spec.architecture[:60]} hands to EAGLE-3 is not modelled yet"
     stored = draft.quantization
     # The draft's modules have a prefix of their own, which lists of exceptions may or may not mean.
     if stored is not None and (stored.ignored or stored.targets or stored.lm_head):
@@ -199,9 +230,12 @@ def drafter(spec: ModelSpec, args: EngineArgs) -> Draft | None:
     """The layers that draft tokens, if any."""
     if args.speculative_method == MTP and isinstance(spec.mtp, Draft):
         return spec.mtp
-    if args.speculative_method == DRAFT_MODEL and isinstance(spec.draft, ModelSpec):
+    if args.speculative_method not in NAMES_A_MODEL or not isinstance(spec.draft, ModelSpec):
+        return None
+    if args.speculative_method == DRAFT_MODEL:
         return Draft(_behind(spec.num_layers, spec.draft), streams=0)
-    return None
+    eagle = spec.draft.eagle3
+    return replace(eagle, spec=_behind(spec.num_layers, eagle.spec)) if isinstance(eagle, Draft) else None
 
 
 @lru_cache(maxsize=64)
@@ -217,8 +251,8 @@ def cannot_draft(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Unavailable | N
         return None
     if args.speculative_method == MTP and not isinstance(spec.mtp, Draft):
         return spec.mtp or Unavailable("this model has no layers for multi-token prediction")
-    if args.speculative_method == DRAFT_MODEL and not isinstance(spec.draft, ModelSpec):
-        return spec.draft or Unavailable("the draft model is not known")
+    if args.speculative_method in NAMES_A_MODEL and drafter(spec, args) is None:
+        return spec.draft if isinstance(spec.draft, Unavailable) else Unavailable("the draft model is not known")
     together = [words for words, is_set in _companions(args) if is_set]
     if together:
         return Unavailable(f"speculative-config together with {together[0]} is not modelled yet")
@@ -229,13 +263,13 @@ def cannot_draft(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Unavailable | N
 
 def _companions(args: EngineArgs) -> tuple[tuple[str, bool], ...]:
     """What drafting is not followed together with; a table of n-grams is indifferent to the weights."""
-    layers = args.speculative_method in (MTP, DRAFT_MODEL)
+    layers = args.speculative_method in _HAS_LAYERS
     return (
         ("LoRA adapters", args.enable_lora),
         ("decode context parallelism", args.decode_context_parallel_size > 1),
         ("pipeline parallelism", layers and args.pipeline_parallel_size > 1),
         ("CPU offload", layers and args.cpu_offload_gb > 0),
-        ("data parallelism", args.speculative_method == DRAFT_MODEL and args.data_parallel_size > 1),
+        ("data parallelism", args.speculative_method in NAMES_A_MODEL and args.data_parallel_size > 1),
     )
 
 

@@ -73,7 +73,7 @@ def test_draft_layers_weigh_what_vllm_builds(name: str) -> None:
     spec, args = spec_of(row), args_of(row)
     stages = weights(spec, args, HOPPER)
     assert isinstance(stages, tuple), stages
-    found = with_draft(stages, spec, args, HOPPER)
+    found = with_draft(stages, spec, args, HOPPER, 8192)
     assert isinstance(found, tuple), found
     (part,) = [part for part in found[-1].parts if part.name == DRAFT]
     buffers = sum(each.bytes for each in part.parts if each.name == BUFFERS)
@@ -219,7 +219,7 @@ def test_a_draft_model_weighs_what_it_weighs_alone() -> None:
     spec = llama(TARGET, llama(SMALL))
     stages = weights(spec, DRAFTED, HOPPER)
     assert isinstance(stages, tuple)
-    found = with_draft(stages, spec, DRAFTED, HOPPER)
+    found = with_draft(stages, spec, DRAFTED, HOPPER, 131072)
     assert isinstance(found, tuple)
     assert found[0].bytes - stages[0].bytes == 2_471_628_800 + 131072 * 64 * 2
 
@@ -262,7 +262,7 @@ def test_another_vocabulary_is_refused() -> None:
 @pytest.mark.parametrize(
     "setting",
     [
-        '{"model": "org/EAGLE3-small", "num_speculative_tokens": 3}',
+        '{"model": "org/small-DFlash", "num_speculative_tokens": 3}',
         '{"model": "org/small-eagle-1", "num_speculative_tokens": 3}',
         '{"model": "mine.Proposer", "num_speculative_tokens": 3}',
         '{"model": "org/small", "num_speculative_tokens": 3, "quantization": "fp8"}',
@@ -275,3 +275,74 @@ def test_other_drafters_are_not_taken_for_a_model(setting: str) -> None:
     found, wants = named({"large": llama(TARGET)}, f"speculative-config: {setting}\n")
     assert not wants
     assert found.verdict == "unknown"
+
+
+HEAD = {key: value for key, value in TARGET.items() if key not in ("rope_scaling", "head_dim")} | {
+    "num_hidden_layers": 1,
+    "draft_vocab_size": 32000,
+    "max_position_embeddings": 2048,
+}
+EAGLE = replace(MTP, speculative_method="eagle3", num_speculative_tokens=3)
+
+
+@pytest.mark.parametrize(("ranks", "expected"), [(1, 849_635_328), (2, 475_293_696)])
+def test_an_eagle_head_weighs_what_vllm_builds(ranks: int, expected: int) -> None:
+    """Layer, projection, token map and head of 32,000 tokens as vLLM's class has them; the table may be its own."""
+    spec, args = llama(TARGET, llama(HEAD)), replace(EAGLE, tensor_parallel_size=ranks)
+    stages = weights(spec, args, HOPPER)
+    assert isinstance(stages, tuple)
+    found = with_draft(stages, spec, args, HOPPER, 131072)
+    assert isinstance(found, tuple)
+    (part,) = [part for part in found[0].parts if part.name == DRAFT]
+    rotary = 131072 * 128 * 2
+    assert part.bytes == part.low == expected + rotary
+    assert part.high - part.low == 128256 * 4096 * 2 // ranks
+
+
+def test_an_eagle_head_adds_a_layer_to_the_kv_cache() -> None:
+    """33 layers of 64 KiB a block: 19,859 blocks in 40 GiB."""
+    spec = llama(TARGET, llama(HEAD))
+    layout = kv_layout(spec, EAGLE, HOPPER, max_num_batched_tokens=8192, max_model_len=131072)
+    assert isinstance(layout, KvLayout)
+    assert layout.num_blocks((40 * GIB,)) == 19859
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        '{"model": "org/small", "method": "eagle3", "num_speculative_tokens": 3}',
+        '{"model": "org/EAGLE3-small", "num_speculative_tokens": 3}',
+    ],
+)
+def test_a_verdict_with_an_eagle_head(setting: str) -> None:
+    """The method may be told or be read from the name, as vLLM does."""
+    name = "small" if "org/small" in setting else "EAGLE3-small"
+    found, wants = named({"large": llama(TARGET), name: llama(HEAD)}, f"speculative-config: {setting}\n")
+    assert not wants
+    assert found.verdict == "fits"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"quantization_config": {"quant_method": "fp8"}},
+        {"draft_vocab_size": 10**6},
+        {"eagle_config": {"use_aux_hidden_state": False}},
+        {"num_aux_hidden_states": 10**6},
+        {"sliding_window": 512},
+        {"num_hidden_layers": 32},
+    ],
+)
+def test_eagle_heads_of_other_kinds_leave_no_verdict(change: dict) -> None:
+    """Whatever vLLM would build otherwise, or what is no drafter."""
+    head = llama(HEAD | change)
+    assert not isinstance(head.eagle3, Draft)
+    setting = 'speculative-config: {"model": "org/small", "method": "eagle3", "num_speculative_tokens": 3}\n'
+    assert named({"large": llama(TARGET), "small": head}, setting)[0].verdict == "unknown"
+
+
+def test_an_eagle_head_is_not_served_by_itself() -> None:
+    """An architecture that only drafts gets no verdict of its own."""
+    head = llama(HEAD | {"architectures": ["LlamaForCausalLMEagle3"], "max_position_embeddings": 8192})
+    assert isinstance(head.eagle3, Draft)
+    assert named({"large": head}, "")[0].verdict == "unknown"
