@@ -74,6 +74,9 @@ _READ = frozenset({*_COUNTED, *_WINDOWS})
 _KEYS: Mapping[str, frozenset[str]] = MappingProxyType(
     {MTP: _COUNTED} | dict.fromkeys(NAMES_A_MODEL, _COUNTED | {"revision"})
 )
+# Methods that are not followed: those for which vLLM leaves model runner V2 (config/vllm.py), and others with layers.
+SERVED_BY_V1 = frozenset({"custom_class", "medusa", "mlp_speculator", "suffix"})
+WITH_LAYERS = frozenset({"dflash", "dspark", "eagle", "extract_hidden_states"})
 # Classes that hand over the hidden states of several layers (``SupportsEagle3``), as far as the rest is followed.
 EAGLE3_TARGETS = frozenset(
     {
@@ -120,13 +123,9 @@ class Speculation:
 
 def speculation(text: object) -> Speculation | None:
     """What a ``--speculative-config`` asks for; ``None`` where it is not followed, or vLLM would not take it."""
-    try:
-        told = json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
+    told = _told(text)
+    if told is None:
         return None
-    if not isinstance(told, dict):
-        return None
-    told = {str(key).replace("-", "_"): value for key, value in told.items() if value is not None}
     drafted, method = _count(told.get("num_speculative_tokens")), _method(told)
     if method is None or drafted is None or not set(told) <= _KEYS.get(method, _READ) or not _windows_hold(told):
         return None
@@ -136,6 +135,17 @@ def speculation(text: object) -> Speculation | None:
     if not isinstance(model, str) or not (revision is None or isinstance(revision, str)):
         return None
     return Speculation(method, drafted, model, revision)
+
+
+def _told(text: object) -> Mapping[str, object] | None:
+    """The settings of a ``--speculative-config`` that are not null; ``None`` where it is no map of settings."""
+    try:
+        told = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    return {str(key).replace("-", "_"): value for key, value in told.items() if value is not None}
 
 
 def _method(told: Mapping[str, object]) -> str | None:
@@ -180,17 +190,11 @@ def speculative_method(text: object) -> str | None:
     return None if config is None else config.method
 
 
-def num_speculative_tokens(text: object) -> int | None:
-    """K, where the method is one that is followed."""
-    config = speculation(text)
-    return None if config is None else config.num_speculative_tokens
-
-
 def unfollowed_speculation(text: object, version: Version, spec: ModelSpec) -> str | None:
     """Why the memory under ``--speculative-config`` is not known; ``None`` where it is."""
     told = speculation(text)
     if told is None:
-        return "speculative-config is followed for ngram, ngram_gpu, mtp, draft_model and eagle3, without more settings"
+        return _unread(text)
     since = MTP_SINCE if told.method == MTP else SINCE
     if version < since:
         return f"speculative-config with the method {told.method} is followed since vLLM {since} only"
@@ -202,6 +206,17 @@ def unfollowed_speculation(text: object, version: Version, spec: ModelSpec) -> s
     if spec.runner != "generate" or not spec.caches or not plain:
         return f"what drafting tokens takes with the layers of {spec.architecture[:60]} is not modelled yet"
     return None
+
+
+def _unread(text: object) -> str:
+    """Why a ``--speculative-config`` is not followed, by the method it names."""
+    told = _told(text)
+    method = None if told is None else told.get("method")
+    if isinstance(method, str) and method in SERVED_BY_V1:
+        return f"drafting by {method} is not modelled; vLLM serves it with its older model runner V1"
+    if isinstance(method, str) and method in WITH_LAYERS:
+        return f"the layers of {method} drafters are not modelled yet"
+    return "speculative-config is followed for ngram, ngram_gpu, mtp, draft_model and eagle3, without more settings"
 
 
 def _unfollowed_model(spec: ModelSpec, told: Speculation) -> str | None:

@@ -182,3 +182,20 @@ def test_windows_hold_the_tokens_of_the_steps_in_flight() -> None:
         for method in methods
     ]
     assert steps == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ('{"method": "suffix", "num_speculative_tokens": 3}', "model runner V1"),
+        ('{"method": "medusa", "model": "org/medusa", "num_speculative_tokens": 3}', "model runner V1"),
+        ('{"method": "dflash", "model": "org/x", "num_speculative_tokens": 3}', "layers of dflash"),
+        ('{"method": {"a": 1}}', "is followed for"),
+        ("[]", "is followed for"),
+    ],
+)
+def test_the_reason_names_the_method(setting: str, words: str) -> None:
+    """What is not followed says which method it is about, and what is certain of it."""
+    found = plan("Qwen3-8B", f"speculative-config: '{setting}'\n")
+    assert found.verdict == "unknown"
+    assert words in found.unmodelled[0].reason
