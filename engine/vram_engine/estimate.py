@@ -21,7 +21,7 @@ from vram_engine.sizing.kv_cache import KvLayout, kv_layout
 from vram_engine.sizing.parallelism import Refusal
 from vram_engine.sizing.speculative import NGRAM, drafter
 from vram_engine.sizing.startup import StartupBudget, overridden, startup
-from vram_engine.sizing.weights import weights
+from vram_engine.sizing.weights import DRAFT, weights
 
 # ``--max-model-len auto`` is -1 to vLLM.
 AUTO_LENGTH = -1
@@ -189,7 +189,8 @@ def _dealt_out(term: Term, spec: ModelSpec, args: EngineArgs) -> str:
     """How the weights come to one GPU, in words; the term itself says which layers."""
     gpus = args.tensor_parallel_size * args.pipeline_parallel_size
     shared = f", dealt out to {gpus} GPUs" if gpus > 1 else ""
-    return f"{spec.parameters / 1e9:.2f} B parameters{shared}; {term.because}"
+    drafts = (f"; {part.bytes / GIB:.2f} GiB of it for {part.because}" for part in term.parts if part.name == DRAFT)
+    return f"{spec.parameters / 1e9:.2f} B parameters{shared}; {term.because}{''.join(drafts)}"
 
 
 def _rough(deployment: Deployment, spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Estimate | Unavailable:

@@ -87,7 +87,7 @@ def _perhaps(tables: Term) -> Term:
 def _because(draft: Draft) -> str:
     layers = "1 layer" if draft.layers == 1 else f"{draft.layers} layers"
     if draft.is_model:
-        return f"a model of {draft.spec.parameters / 1e9:.2f} B parameters in {layers} that drafts"
+        return f"a draft model of {draft.spec.parameters / 1e9:.2f} B parameters in {layers}"
     if draft.states:
         return (
             f"{layers} of EAGLE-3 with a head of {draft.spec.vocab_size:,} tokens at most, and the table of the model"

@@ -127,6 +127,7 @@ def test_a_verdict_with_a_draft_layer() -> None:
     assert isinstance(found.estimate, Estimate)
     budget = found.estimate.budget
     assert [part.bytes for part in budget.weights.parts if part.name == DRAFT] == [1239727616]
+    assert "1.15 GiB of it for 1 layer for multi-token prediction" in budget.weights.because
     assert any("1 layer that drafts as well, 2 tokens a step" in note for note in budget.notes)
 
 
