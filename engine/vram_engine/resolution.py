@@ -171,7 +171,11 @@ def engine_args(deployment: Deployment) -> EngineArgs:
             fields[field] = usable
     told = speculation(deployment.value("speculative-config"))
     if told is not None:
-        fields |= {"num_speculative_tokens": told.num_speculative_tokens, "speculative_model": told.model}
+        fields |= {
+            "num_speculative_tokens": told.num_speculative_tokens,
+            "speculative_model": told.model,
+            "draft_tensor_parallel_size": told.draft_tensor_parallel_size,
+        }
     return replace(EngineArgs(vllm_version=vllm_version(deployment)), **fields)  # type: ignore[arg-type]  # MODELLED pairs each flag with a field of its type
 
 

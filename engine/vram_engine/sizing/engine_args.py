@@ -52,3 +52,4 @@ class EngineArgs:
     speculative_method: str | None = None
     num_speculative_tokens: int = 0
     speculative_model: str | None = None
+    draft_tensor_parallel_size: int | None = None

@@ -70,9 +70,21 @@ MTP_NAMES = frozenset(
 _NAMED_AS_MODEL = NGRAM["ngram"]
 _WINDOWS = ("prompt_lookup_min", "prompt_lookup_max")
 _COUNTED = frozenset({"method", "model", "num_speculative_tokens"})
+_RANKS = "draft_tensor_parallel_size"
 _READ = frozenset({*_COUNTED, *_WINDOWS})
 _KEYS: Mapping[str, frozenset[str]] = MappingProxyType(
-    {MTP: _COUNTED} | dict.fromkeys(NAMES_A_MODEL, _COUNTED | {"revision"})
+    {MTP: _COUNTED | {_RANKS}} | dict.fromkeys(NAMES_A_MODEL, _COUNTED | {_RANKS, "revision"})
+)
+# Settings that say what vLLM does anyway.
+_IDLE: Mapping[str, object] = MappingProxyType(
+    {
+        "disable_padded_drafter_batch": False,
+        "draft_sample_method": "greedy",
+        "enable_adaptive_verification": False,
+        "parallel_drafting": False,
+        "rejection_sample_method": "standard",
+        "use_heterogeneous_vocab": False,
+    }
 )
 # Methods that are not followed: those for which vLLM leaves model runner V2 (config/vllm.py), and others with layers.
 SERVED_BY_V1 = frozenset({"custom_class", "medusa", "mlp_speculator", "suffix"})
@@ -119,6 +131,7 @@ class Speculation:
     num_speculative_tokens: int
     model: str | None = None
     revision: str | None = None
+    draft_tensor_parallel_size: int | None = None
 
 
 def speculation(text: object) -> Speculation | None:
@@ -129,23 +142,27 @@ def speculation(text: object) -> Speculation | None:
     drafted, method = _count(told.get("num_speculative_tokens")), _method(told)
     if method is None or drafted is None or not set(told) <= _KEYS.get(method, _READ) or not _windows_hold(told):
         return None
+    ranks = None if told.get(_RANKS) is None else _count(told.get(_RANKS))
+    if _RANKS in told and ranks is None:
+        return None
     if method not in NAMES_A_MODEL:
-        return Speculation(method, drafted)
+        return Speculation(method, drafted, draft_tensor_parallel_size=ranks)
     model, revision = told.get("model"), told.get("revision")
     if not isinstance(model, str) or not (revision is None or isinstance(revision, str)):
         return None
-    return Speculation(method, drafted, model, revision)
+    return Speculation(method, drafted, model, revision, ranks)
 
 
 def _told(text: object) -> Mapping[str, object] | None:
-    """The settings of a ``--speculative-config`` that are not null; ``None`` where it is no map of settings."""
+    """The settings of a ``--speculative-config`` that say something; ``None`` where it is no map of settings."""
     try:
         told = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         return None
     if not isinstance(told, dict):
         return None
-    return {str(key).replace("-", "_"): value for key, value in told.items() if value is not None}
+    given = {str(key).replace("-", "_"): value for key, value in told.items() if value is not None}
+    return {key: value for key, value in given.items() if key not in _IDLE or value != _IDLE[key]}
 
 
 def _method(told: Mapping[str, object]) -> str | None:
@@ -283,6 +300,7 @@ def _companions(args: EngineArgs) -> tuple[tuple[str, bool], ...]:
         ("LoRA adapters", args.enable_lora),
         ("decode context parallelism", args.decode_context_parallel_size > 1),
         ("pipeline parallelism", layers and args.pipeline_parallel_size > 1),
+        ("a tensor parallel size of its own", args.draft_tensor_parallel_size not in (None, args.tensor_parallel_size)),
         ("CPU offload", layers and args.cpu_offload_gb > 0),
         ("data parallelism", args.speculative_method in NAMES_A_MODEL and args.data_parallel_size > 1),
     )

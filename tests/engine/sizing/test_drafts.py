@@ -139,6 +139,12 @@ def test_a_verdict_with_a_draft_layer() -> None:
         ("GLM-4.5-Air", f"tensor-parallel-size: 2\npipeline-parallel-size: 2\n{SETTING}", "4xh200"),
         ("GLM-4.5-Air", f"tensor-parallel-size: 4\ncpu-offload-gb: 4\n{SETTING}", "4xh200"),
         ("GLM-4.5-Air", f"tensor-parallel-size: 4\n{SETTING}", "4xmi300x"),
+        (
+            "GLM-4.5-Air",
+            'tensor-parallel-size: 4\nspeculative-config: {"method": "mtp", "num_speculative_tokens": 2, '
+            '"draft_tensor_parallel_size": 1}\n',
+            "4xh200",
+        ),
     ],
 )
 def test_what_is_not_followed_leaves_no_verdict(name: str, settings: str, gpu: str) -> None:
@@ -267,7 +273,7 @@ def test_another_vocabulary_is_refused() -> None:
         '{"model": "org/small-eagle-1", "num_speculative_tokens": 3}',
         '{"model": "mine.Proposer", "num_speculative_tokens": 3}',
         '{"model": "org/small", "num_speculative_tokens": 3, "quantization": "fp8"}',
-        '{"model": "org/small", "num_speculative_tokens": 3, "draft_tensor_parallel_size": 1}',
+        '{"model": "org/small", "num_speculative_tokens": 3, "draft_sample_method": "probabilistic"}',
         '{"model": 7, "method": "draft_model", "num_speculative_tokens": 3}',
     ],
 )

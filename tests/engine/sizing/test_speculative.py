@@ -60,6 +60,15 @@ def graph_sizes(seqs: int, drafted: int) -> tuple[tuple[int, ...], tuple[int, ..
         ('{"method": "ngram", "num_speculative_tokens": 3, "enforce_eager": true}', None),
         ('{"method": "mtp", "num-speculative-tokens": 2}', Speculation("mtp", 2)),
         ('{"method": "deepseek_mtp", "num_speculative_tokens": 1}', Speculation("mtp", 1)),
+        (
+            '{"method": "mtp", "num_speculative_tokens": 1, "rejection_sample_method": "standard"}',
+            Speculation("mtp", 1),
+        ),
+        (
+            '{"method": "mtp", "num_speculative_tokens": 1, "draft_tensor_parallel_size": 2}',
+            Speculation("mtp", 1, draft_tensor_parallel_size=2),
+        ),
+        ('{"method": "mtp", "num_speculative_tokens": 1, "draft_tensor_parallel_size": "2"}', None),
         ('{"method": "mtp"}', None),
         ('{"method": "mtp", "num_speculative_tokens": 1, "model": "org/other"}', None),
         ('{"method": "mtp", "num_speculative_tokens": 1, "draft_sample_method": "probabilistic"}', None),
