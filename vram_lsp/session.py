@@ -154,7 +154,7 @@ class Session:
     def questions(self, snapshot: Snapshot) -> tuple[Question, ...]:
         """The look-ups a snapshot is waiting for, or that failed long enough ago."""
         missed = (ref for ref, answer in snapshot.context.files.items() if isinstance(answer, Unlent))
-        named = (plan.ref for plan in snapshot.analysis.plans if plan.ref is not None)
+        named = (ref for plan in snapshot.analysis.plans for ref in plan.refs)
         wanted = {*named, *missed, *snapshot.analysis.wants}
         asked = tuple((each, snapshot.folders) for each in sorted(wanted, key=str))
         return tuple(question for question in asked if self.lookups.is_stale(question))

@@ -23,7 +23,7 @@ from vram_engine.modelled import unmodelled
 from vram_engine.plan import Anchor, Plan, Where, worst
 from vram_engine.recommend import Failing, recommendations
 from vram_engine.refusals import refusals
-from vram_engine.resolution import choices, engine_args, model_ref, node, workload
+from vram_engine.resolution import choices, draft_ref, engine_args, model_ref, node, workload
 from vram_engine.resumed import resumed
 from vram_engine.rules import RULES
 from vram_engine.rules.base import FileView, Finding, Severity
@@ -105,7 +105,7 @@ def analyse(text: str, context: Context | None = None, before: Analysis | None =
     )
     view = FileView(tree, reading.ours, reading.directives, frozenset(rule.name for rule in RULES))
     findings = _kept(tuple(_findings(view, plans)), view, plans, context)
-    wants: set[Wanted] = {plan.ref for plan in plans if plan.ref is not None and plan.model is None}
+    wants: set[Wanted] = {ref for plan in plans for ref in plan.wants}
     files = (config_file(each) for each in reading.deployments)
     wants |= {ref for ref in files if ref is not None and ref not in context.files}
     return Analysis(tree, plans, findings, frozenset(wants), tuple(reading.dialects))
@@ -118,7 +118,7 @@ def analyse_settings(context: Context) -> Analysis:
     plan = plan_of(deployment, 0, context, Span(0, 0))
     view = FileView(tree, (), {}, frozenset(rule.name for rule in RULES))
     findings = _kept(tuple(_findings(view, (plan,))), view, (plan,), context)
-    wants: frozenset[Wanted] = frozenset({plan.ref} if plan.ref is not None and plan.model is None else ())
+    wants: frozenset[Wanted] = plan.wants
     return Analysis(tree, (plan,), findings, wants, ())
 
 
@@ -173,6 +173,9 @@ def _plan_of(deployment: Deployment, index: int, context: Context, fallback: Whe
     model = context.models.get(ref) if ref is not None else None
     if ref is None or isinstance(model, Unavailable):
         model = _declared(deployment) or model
+    draft = draft_ref(deployment)
+    wants = frozenset(each for each in (ref, draft) if each is not None and each not in context.models)
+    model = _drafted(model, None if draft is None else context.models.get(draft))
     where, args = node(deployment), engine_args(deployment)
     spec = model.spec if isinstance(model, FoundModel) else None
     plan = Plan(
@@ -184,6 +187,8 @@ def _plan_of(deployment: Deployment, index: int, context: Context, fallback: Whe
         model=model,
         node=where,
         unmodelled=unmodelled(deployment, spec),
+        draft_ref=draft,
+        wants=wants,
         refusals=refusals(deployment, args, spec, where if isinstance(where, Node) else None),
     )
     if not isinstance(model, FoundModel) or not isinstance(where, Node):
@@ -203,6 +208,15 @@ def _sized(plan: Plan, spec: ModelSpec, where: Node) -> Plan:
         return plan
     failing = Failing(deployment, spec, where, sized)
     return replace(plan, recommendations=recommendations(failing))
+
+
+def _drafted(
+    model: FoundModel | Unavailable | None, draft: FoundModel | Unavailable | None
+) -> FoundModel | Unavailable | None:
+    """The model together with the one that drafts for it, as far as that one is known."""
+    if draft is None or not isinstance(model, FoundModel):
+        return model
+    return replace(model, spec=replace(model.spec, draft=draft.spec if isinstance(draft, FoundModel) else draft))
 
 
 def _declared(deployment: Deployment) -> FoundModel | Unavailable | None:

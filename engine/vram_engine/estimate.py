@@ -8,6 +8,7 @@ from fractions import Fraction
 from vram_engine.beside import awake_peers, free_at_start
 from vram_engine.deployment import Deployment
 from vram_engine.hardware import Gpu, Node
+from vram_engine.model.eagle import ONLY_DRAFTS
 from vram_engine.model.length import derived_max_model_len
 from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.resolution import engine_args
@@ -15,11 +16,13 @@ from vram_engine.sizing.budget import GIB, Budget, Interval, RankBytes, Term, to
 from vram_engine.sizing.calibration import calibrated, measured_for
 from vram_engine.sizing.closed_form import FRAGMENTATION, QUANTIZED_BYTES, RoughInput, Shapes, closed_form
 from vram_engine.sizing.demand import KvDemand, PagedDemand, RoughDemand
+from vram_engine.sizing.drafts import with_draft
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.kv_cache import KvLayout, kv_layout
 from vram_engine.sizing.parallelism import Refusal
+from vram_engine.sizing.speculative import NGRAM, drafter
 from vram_engine.sizing.startup import Range, Stage, StartupBudget, overridden, startup
-from vram_engine.sizing.weights import weights
+from vram_engine.sizing.weights import DRAFT, weights
 
 # ``--max-model-len auto`` is -1 to vLLM.
 AUTO_LENGTH = -1
@@ -71,7 +74,7 @@ def _longest(
 
     Sized for the length it takes at the unkind end: whatever else turns out, it is at least that.
     """
-    if args.speculative_method is not None:
+    if args.speculative_method in NGRAM:
         return Unavailable("what drafting tokens keeps with max-model-len auto is not modelled yet")
     whole = _at_length(deployment, spec, args, gpu, native, native)
     if not isinstance(whole, Estimate):
@@ -89,7 +92,12 @@ def _at_length(
         return Unavailable(
             "int8 means a checkpoint stored in 8 bits: name that checkpoint, whose config.json says how it is stored"
         )
-    stages = weights(spec, args, gpu.capability or _ASSUMED_CAPABILITY)
+    if spec.architecture in ONLY_DRAFTS:
+        return Unavailable(f"{spec.architecture} drafts tokens for another model and is not served by itself")
+    capability = gpu.capability or _ASSUMED_CAPABILITY
+    stages = weights(spec, args, capability)
+    if not isinstance(stages, Refusal | Unavailable):
+        stages = with_draft(stages, spec, args, capability, length)
     if isinstance(stages, Refusal | Unavailable):
         return stages
     free = free_at_start(deployment, gpu.memory_bytes)
@@ -168,6 +176,7 @@ def _budget(
         notes=(
             f"max_num_batched_tokens {spent.batch.max_num_batched_tokens:,}: {spent.batch.tokens_why}",
             f"max_num_seqs {spent.batch.max_num_seqs:,}: {spent.batch.seqs_why}",
+            *_drafting_note(spec, args),
         ),
     )
 
@@ -187,11 +196,20 @@ def _interval(left: Range) -> Interval:
     return Interval(left.low, left.expected, left.high)
 
 
+def _drafting_note(spec: ModelSpec, args: EngineArgs) -> tuple[str, ...]:
+    draft = drafter(spec, args)
+    if draft is None:
+        return ()
+    layers = "1 layer that drafts" if draft.layers == 1 else f"{draft.layers} layers that draft"
+    return (f"the KV cache holds keys and values of {layers} as well, {args.num_speculative_tokens} tokens a step",)
+
+
 def _dealt_out(term: Term, spec: ModelSpec, args: EngineArgs) -> str:
     """How the weights come to one GPU, in words; the term itself says which layers."""
     gpus = args.tensor_parallel_size * args.pipeline_parallel_size
     shared = f", dealt out to {gpus} GPUs" if gpus > 1 else ""
-    return f"{spec.parameters / 1e9:.2f} B parameters{shared}; {term.because}"
+    drafts = (f"; {part.bytes / GIB:.2f} GiB of it for {part.because}" for part in term.parts if part.name == DRAFT)
+    return f"{spec.parameters / 1e9:.2f} B parameters{shared}; {term.because}{''.join(drafts)}"
 
 
 def _rough(deployment: Deployment, spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Estimate | Unavailable:

@@ -62,6 +62,7 @@ class Plan:
     """One deployment of a file. ``index`` is its number among the file's deployments.
 
     ``model`` is None while it is being looked up, or when the deployment names none (``ref`` is None too).
+    ``draft_ref`` is a second model, which drafts tokens; ``wants`` are those of both that are still to be looked up.
     ``estimate`` is a reason where the model and GPU are known but the sizing is not. Where one of several kinds of GPU
     will be used, this is the plan on the worst of them, and ``choices`` are all.
     """
@@ -79,6 +80,13 @@ class Plan:
     recommendations: tuple[Recommendation, ...] = ()
     refusals: tuple[Refused, ...] = ()
     choices: tuple[Choice, ...] = ()
+    draft_ref: ModelRef | None = None
+    wants: frozenset[ModelRef] = frozenset()
+
+    @property
+    def refs(self) -> frozenset[ModelRef]:
+        """The models that the deployment names."""
+        return frozenset(ref for ref in (self.ref, self.draft_ref) if ref is not None)
 
     @property
     def verdict(self) -> Verdict:

@@ -19,7 +19,7 @@ from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.lora import target_modules
 from vram_engine.sizing.offload import offload_gib
-from vram_engine.sizing.speculative import num_speculative_tokens, speculative_method
+from vram_engine.sizing.speculative import speculation, speculative_method
 from vram_engine.sizing.towers import media_limits
 
 
@@ -46,6 +46,12 @@ def model_ref(deployment: Deployment) -> ModelRef | None:
     revision = deployment.value("revision")
     mounted = deployment.outside(str(name)) if str(name).startswith("/") else None
     return ModelRef(mounted or str(name), None if revision is None else str(revision))
+
+
+def draft_ref(deployment: Deployment) -> ModelRef | None:
+    """The model that drafts tokens for the deployment's, where its speculative-config names one that is followed."""
+    told = speculation(deployment.value("speculative-config"))
+    return None if told is None or told.model is None else ModelRef(told.model, told.revision)
 
 
 def vllm_version(deployment: Deployment) -> Version:
@@ -189,9 +195,13 @@ def engine_args(deployment: Deployment) -> EngineArgs:
         usable = read(value) if read is not None and value is not None else value
         if usable is not None:
             fields[field] = usable
-    drafted = num_speculative_tokens(deployment.value("speculative-config"))
-    if drafted is not None:
-        fields["num_speculative_tokens"] = drafted
+    told = speculation(deployment.value("speculative-config"))
+    if told is not None:
+        fields |= {
+            "num_speculative_tokens": told.num_speculative_tokens,
+            "speculative_model": told.model,
+            "draft_tensor_parallel_size": told.draft_tensor_parallel_size,
+        }
     return replace(EngineArgs(vllm_version=vllm_version(deployment)), **fields)  # type: ignore[arg-type]  # MODELLED pairs each flag with a field of its type
 
 

@@ -11,6 +11,7 @@ from vram_engine.model.by_size import from_parameter_count
 from vram_engine.model.reference import FoundModel, ModelRef, Unanswered
 from vram_engine.model.spec import Unavailable
 from vram_lsp.lookups import RETRY_AFTER_S, Lookups, find_model
+from vram_lsp.session import Session
 
 QUESTION = (ModelRef("org/name"), ())
 
@@ -135,3 +136,14 @@ async def test_a_stuck_look_up_keeps_nobody(monkeypatch):
     assert "took longer" in answer.reason
     assert all(thread.daemon for thread in threading.enumerate() if thread.name == "look-up")
     slow.let_go.set()
+
+
+def test_a_draft_model_is_looked_up_beside_the_model():
+    """A document with a draft model asks for both, once each."""
+    session = Session(Lookups(()))
+    text = (
+        'model: org/a\nmax-model-len: 8192\nspeculative-config: \'{"model": "org/b", "num_speculative_tokens": 2}\'\n'
+    )
+    session.open("file:///srv/serve.yaml", 1, "# vram: gpu=l4\n" + text)
+    snapshot = session.snapshot("file:///srv/serve.yaml")
+    assert [ref.name for ref, _ in session.questions(snapshot)] == ["org/a", "org/b"]

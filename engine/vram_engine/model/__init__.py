@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from vram_engine.facts.dtypes import canonical
 from vram_engine.model.built import Request
 from vram_engine.model.caches import cache_layers
 from vram_engine.model.config import Config, ConfigError, readable
+from vram_engine.model.eagle import eagle3_draft
 from vram_engine.model.length import default_max_model_len, derived_max_model_len, stated_length
+from vram_engine.model.mtp import mtp_draft
 from vram_engine.model.parameters import parameter_count
 from vram_engine.model.registry import architecture_of, builder_of, pools
 from vram_engine.model.rotary import rope_scalings
@@ -49,7 +52,7 @@ def from_config(
         return Unavailable("config.json describes a model of no size")
     if shape.kv_heads > 0 and shape.heads % shape.kv_heads:
         return Unavailable(f"config.json deals {shape.heads} attention heads out to {shape.kv_heads} KV heads")
-    return ModelSpec(
+    spec = ModelSpec(
         architecture=architecture,
         model_type=whole.model_type,
         dtype=checkpoint_dtype(whole, language),
@@ -74,6 +77,7 @@ def from_config(
         tower=built.tower,
         renames=built.renames,
     )
+    return replace(spec, mtp=mtp_draft(spec, language), eagle3=eagle3_draft(spec, whole))
 
 
 def checkpoint_dtype(whole: Config, language: Config) -> str:

@@ -154,6 +154,8 @@ _DECODERS: Mapping[Builder, tuple[str, ...]] = {
         "Jais2ForCausalLM",
         "LLaMAForCausalLM",
         "LlamaForCausalLM",
+        "LlamaForCausalLMEagle3",
+        "Eagle3LlamaForCausalLM",
         "LlamaModel",
         "MiniMaxM2ForCausalLM",
         "MistralForCausalLM",

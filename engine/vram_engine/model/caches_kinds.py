@@ -127,8 +127,11 @@ class StateTensor(NamedTuple):
 class Mamba(LayerCache):
     """A state of fixed size instead of a cache that grows."""
 
-    def state(self, tp: int) -> tuple[StateTensor, ...]:
-        """The tensors of the state on one of ``tp`` ranks."""
+    def state(self, tp: int, drafted: int = 0) -> tuple[StateTensor, ...]:
+        """The tensors of the state on one of ``tp`` ranks.
+
+        With ``drafted`` tokens a step, most convolutions keep as many more positions.
+        """
         raise NotImplementedError
 
     def divides(self, tp: int) -> bool:
@@ -160,8 +163,9 @@ class Mamba1(Mamba):
         """Mamba keeps states at the ends of blocks; it has no chunks, and vLLM takes 2048 tokens for one."""
         return 2048
 
-    def state(self, tp: int) -> tuple[StateTensor, ...]:
-        """``mamba1_state_shape``: channels are divided over ranks."""
+    def state(self, tp: int, drafted: int = 0) -> tuple[StateTensor, ...]:
+        """``mamba1_state_shape``: channels are divided over ranks; nothing is kept of drafts."""
+        del drafted
         channels = self.intermediate_size // tp
         conv = (self.conv_kernel - 1) * channels
         return StateTensor(conv, None), StateTensor(channels * self.state_size, self.ssm_dtype)
@@ -189,10 +193,10 @@ class Mamba2(Mamba):
         """Mamba 2 keeps states at the ends of blocks of whole chunks."""
         return self.chunk_size
 
-    def state(self, tp: int) -> tuple[StateTensor, ...]:
+    def state(self, tp: int, drafted: int = 0) -> tuple[StateTensor, ...]:
         """``mamba2_state_shape``: heads are divided; groups too few to divide are first raised to one per rank."""
         groups = self.n_groups if self.n_groups % tp == 0 else tp
-        conv = (self.conv_kernel - 1) * ((self.intermediate_size + 2 * groups * self.state_size) // tp)
+        conv = (self.conv_kernel - 1 + drafted) * ((self.intermediate_size + 2 * groups * self.state_size) // tp)
         ssm = self.num_heads // tp * self.head_dim * self.state_size
         return StateTensor(conv, None), StateTensor(ssm, self.ssm_dtype)
 
@@ -218,10 +222,10 @@ class GatedDeltaNet(Mamba):
     conv_kernel: int
     ssm_dtype: str | None = None
 
-    def state(self, tp: int) -> tuple[StateTensor, ...]:
+    def state(self, tp: int, drafted: int = 0) -> tuple[StateTensor, ...]:
         """``gated_delta_net_state_shape``: both head counts are divided."""
         channels = 2 * self.num_k_heads * self.head_k_dim + self.num_v_heads * self.head_v_dim
-        conv = (self.conv_kernel - 1) * (channels // tp)
+        conv = (self.conv_kernel - 1 + drafted) * (channels // tp)
         recurrent = self.num_v_heads // tp * self.head_v_dim * self.head_k_dim
         return StateTensor(conv, None), StateTensor(recurrent, self.ssm_dtype)
 
@@ -238,9 +242,9 @@ class KimiDeltaAttention(Mamba):
     head_dim: int
     conv_kernel: int
 
-    def state(self, tp: int) -> tuple[StateTensor, ...]:
+    def state(self, tp: int, drafted: int = 0) -> tuple[StateTensor, ...]:
         """``kda_state_shape`` with as many key heads as value heads."""
-        conv = (self.conv_kernel - 1) * (3 * self.num_heads * self.head_dim // tp)
+        conv = (self.conv_kernel - 1 + drafted) * (3 * self.num_heads * self.head_dim // tp)
         recurrent = self.num_heads // tp * self.head_dim * self.head_dim
         return StateTensor(conv, None), StateTensor(recurrent, "float32")
 
@@ -256,9 +260,9 @@ class ShortConv(Mamba):
     dim: int
     conv_kernel: int
 
-    def state(self, tp: int) -> tuple[StateTensor, ...]:
+    def state(self, tp: int, drafted: int = 0) -> tuple[StateTensor, ...]:
         """``short_conv_state_shape``: channels are divided."""
-        return (StateTensor((self.conv_kernel - 1) * (self.dim // tp), None),)
+        return (StateTensor((self.conv_kernel - 1 + drafted) * (self.dim // tp), None),)
 
     def divides(self, tp: int) -> bool:
         """Channels are shared."""
@@ -273,8 +277,9 @@ class LinearAttention(Mamba):
     head_dim: int
     ssm_dtype: str | None = None
 
-    def state(self, tp: int) -> tuple[StateTensor, ...]:
-        """``linear_attention_state_shape``: heads are divided."""
+    def state(self, tp: int, drafted: int = 0) -> tuple[StateTensor, ...]:
+        """``linear_attention_state_shape``: heads are divided; nothing is kept of drafts."""
+        del drafted
         return (StateTensor(self.num_heads // tp * self.head_dim * self.head_dim, self.ssm_dtype),)
 
     def divides(self, tp: int) -> bool:

@@ -138,8 +138,7 @@ def qwen_hybrid(
     def modules(kind: tuple[bool, bool]) -> tuple[Module, ...]:
         attends, sparse = kind
         mixer = gated_attention(config, shape) if attends else delta_net(config, shape.hidden, interleaved=interleaved)
-        block = expert_block(config, shape, QWEN_NEXT_MOE) if sparse else gated_mlp("mlp", shape.hidden, shape.width)
-        return (*mixer, *block, *two_norms(shape))
+        return (*mixer, *qwen_mlp(config, shape, sparse=sparse), *two_norms(shape))
 
     def kind(layer: int) -> tuple[bool, bool]:
         return kinds[layer] in ATTENTION_WORDS, moe and sparse_step(config, layer)
@@ -157,6 +156,11 @@ def qwen_hybrid(
             places=places,
         ),
     )
+
+
+def qwen_mlp(config: Config, shape: Shape, *, sparse: bool) -> tuple[Module, ...]:
+    """The experts of a layer that has some, else its MLP."""
+    return expert_block(config, shape, QWEN_NEXT_MOE) if sparse else gated_mlp("mlp", shape.hidden, shape.width)
 
 
 def qwen_kinds(config: Config, layers: int) -> tuple[str, ...]:

@@ -72,18 +72,23 @@ def mla_decoder(config: Config, traits: MoeTraits, *, prefix: str = "", indexed:
 
     def modules(kind: tuple[bool, bool]) -> tuple[Module, ...]:
         sparse, with_indexer = kind
-        block = expert_block(config, shape, traits) if sparse else dense_block(config, shape, traits)
-        return (
-            *(mla_attention(config, shape) if is_latent(config) else mha_attention(config, shape)),
-            *(indexer(config, shape) if with_indexer else ()),
-            *norms(shape, traits.dense),
-            *block,
-        )
+        return mla_layer(config, shape, traits, sparse=sparse, indexed=with_indexer)
 
     layers = layers_by_kind(f"{prefix}model.layers.{{}}.", shape.layers, kind, modules)
     final = (norm("norm", shape.hidden),)
     around = ends(f"{prefix}model.", shape.vocab, shape.hidden, tied=False, final=final, head_prefix=prefix)
     return (*layers, *around)
+
+
+def mla_layer(config: Config, shape: Shape, traits: MoeTraits, *, sparse: bool, indexed: bool) -> tuple[Module, ...]:
+    """The modules of one decoder layer: ``sparse`` with experts, ``indexed`` with an indexer of its own."""
+    block = expert_block(config, shape, traits) if sparse else dense_block(config, shape, traits)
+    return (
+        *(mla_attention(config, shape) if is_latent(config) else mha_attention(config, shape)),
+        *(indexer(config, shape) if indexed else ()),
+        *norms(shape, traits.dense),
+        *block,
+    )
 
 
 def with_correction(config: Config, traits: MoeTraits) -> MoeTraits:

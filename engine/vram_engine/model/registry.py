@@ -79,6 +79,8 @@ DENSE: Mapping[str, str] = {
     "LlamaForCausalLM": "llama",
     "LLaMAForCausalLM": "llama",
     "LlamaModel": "llama",
+    "LlamaForCausalLMEagle3": "llama",
+    "Eagle3LlamaForCausalLM": "llama",
     "LlamaBidirectionalModel": "llama",
     "MistralForCausalLM": "llama",
     "MistralModel": "llama",

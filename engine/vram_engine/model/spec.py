@@ -260,7 +260,9 @@ class ModelSpec:
     ``length`` is what the config states before any rope scaling. ``parameters`` counts the checkpoint's. ``pipeline``
     is whether the model class can be cut into stages, ``tower`` whether there is a vision or audio encoder.
     ``renames`` turn prefixes of checkpoint names into vLLM's. With ``shapes_guessed`` only the parameter count is
-    known, and the shapes are those of the nearest known size.
+    known, and the shapes are those of the nearest known size. ``mtp`` are the layers for multi-token prediction that
+    the checkpoint carries, or why they are not known. ``draft`` is another model that drafts for this one, where the
+    deployment names one, or why it is not known. ``eagle3`` is what the checkpoint is as a drafter of that kind.
     """
 
     architecture: str
@@ -287,3 +289,38 @@ class ModelSpec:
     tower: bool = False
     renames: tuple[tuple[str, str], ...] = ()
     shapes_guessed: bool = False
+    mtp: Draft | Unavailable | None = None
+    draft: ModelSpec | Unavailable | None = None
+    eagle3: Draft | Unavailable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Layers that draft tokens for a model, which hands them ``streams`` hidden states per token.
+
+    A model of its own that drafts is handed none.
+    The modules of ``spec`` are what they hold beside what they share with the model (rotary tables, and where they are
+    no model of their own the embedding table and the head); the layers of its caches count on from the model's.
+    ``sees_media`` is whether they take embeddings of images. EAGLE-3 makes what it is handed of the hidden states of
+    ``states`` layers.
+    """
+
+    spec: ModelSpec
+    streams: int = 1
+    sees_media: bool = False
+    states: int = 0
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a model of its own."""
+        return self.streams == 0
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it has a checkpoint of its own."""
+        return self.is_model or self.states > 0
+
+    @property
+    def layers(self) -> int:
+        """How many decoder layers there are."""
+        return sum(len(block.layers) for block in self.spec.modules if block.place == "layers")

@@ -14,6 +14,7 @@ from vram_engine.hardware import Gpu
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term, total
+from vram_engine.sizing.drafts import draft_peak
 from vram_engine.sizing.encoder import encoder_peak, kept_embeddings, sees_images
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
@@ -21,6 +22,7 @@ from vram_engine.sizing.forward import VALUE, compiled, forward_peak, shared_wor
 from vram_engine.sizing.lora import working_bytes
 from vram_engine.sizing.parallelism import padded_vocab
 from vram_engine.sizing.sampler import sampler_peak
+from vram_engine.sizing.speculative import drafter, drafting_slots
 
 COMBO_KERNELS_SINCE = Version(0, 12, 0)
 HOPPER = (9, 0)
@@ -37,10 +39,13 @@ def activations(
     last_stage: bool = True,
 ) -> Term:
     """The activation peak of one rank, without CUDA graphs; ``because`` says which moment it is."""
+    batch = _profiled(batch, args)
     standing = _standing(spec, args, batch, era, gpu)
     moments = [_beside(standing, forward_peak(spec, args, batch, era, gpu))]
     if last_stage and spec.runner == "generate":
         moments.append(_beside(standing, sampler_peak(spec, args, batch, era)))
+    if last_stage and (draft := drafter(spec, args)) is not None:
+        moments.append(_beside(standing, draft_peak(spec, draft, args, batch, era, gpu)))
     if first_stage and (tower := encoder_peak(spec, args, batch, era, gpu)) is not None:
         moments.append(tower)
     if first_stage and benchmarks_embedding(spec, args, era):
@@ -53,13 +58,21 @@ def activations(
     return total("activation", peak.because, *parts)
 
 
+def _profiled(batch: Batch, args: EngineArgs) -> Batch:
+    """The step of the profile run, which leaves room for what a draft model adds to each request (``_dummy_run``)."""
+    slots = drafting_slots(args) * batch.num_reqs
+    return replace(batch, max_num_batched_tokens=max(1, batch.max_num_batched_tokens - slots)) if slots else batch
+
+
 def _standing(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> Term:
     """What stands beside every moment of the language model.
 
-    Shared workspaces, embeddings of profiled images, and what adapters work on.
+    Shared workspaces, embeddings of profiled images, what adapters work on, and hidden states handed to a drafter.
     """
     shared = shared_workspace(spec, args, batch, era, gpu)
     kept = kept_embeddings(spec, args, batch, era) + working_bytes(spec, args, batch.max_num_batched_tokens)
+    draft = drafter(spec, args)
+    kept += 0 if draft is None else draft.states * batch.max_num_batched_tokens * spec.hidden_size * VALUE
     return replace(shared, bytes=shared.bytes + kept, spread=(shared.low, shared.high + kept))
 
 

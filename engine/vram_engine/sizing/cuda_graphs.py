@@ -16,11 +16,13 @@ from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.attention_workspace import attention_workspace
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import Term, total
+from vram_engine.sizing.drafts import draft_graphs
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
 from vram_engine.sizing.forward import step_peak
 from vram_engine.sizing.lora import has_adapters
 from vram_engine.sizing.non_torch import meshed
+from vram_engine.sizing.speculative import captures_whole_steps, drafter
 
 CEILING = 512
 BLACKWELL_CEILING = 1024
@@ -28,6 +30,7 @@ BLACKWELL_CEILING_SINCE = Version(0, 28, 0)
 BY_SEQS_SINCE = Version(0, 10, 2)
 WIDER_STEP_SINCE = Version(0, 12, 0)
 FULL_GRAPHS_SINCE = Version(0, 11, 0)
+ALL_REQUESTS_SINCE = Version(0, 31, 0)
 WIDER_STEP_FROM = 256
 # With the performance mode "interactivity" every size up to this one is captured.
 FINE_GRAINED = 32
@@ -54,6 +57,9 @@ def capture_sizes(args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[i
             sizes.add(batch.max_num_batched_tokens)
     if step > 1:
         sizes.update(_drafted_sizes(batch.max_num_seqs, step, _ceiling(era.version, gpu), largest))
+    elif era.version >= ALL_REQUESTS_SINCE and batch.max_num_seqs <= largest:
+        # A decode step of all requests gets a graph of its own even off the grid.
+        sizes.add(batch.max_num_seqs)
     return tuple(sorted(sizes))
 
 
@@ -111,9 +117,11 @@ def graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) 
 
 
 def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[Term, ...]:
-    sizes = capture_sizes(args, batch, era, gpu)
+    sizes, whole = capture_sizes(args, batch, era, gpu), len(full_graph_sizes(args, batch, era, gpu))
     cases = 2 if has_adapters(spec, args) else 1
-    count = cases * (len(sizes) + len(full_graph_sizes(args, batch, era, gpu)))
+    count = cases * (len(sizes) + whole)
+    # Where a backend may not capture drafted steps whole, there may be the other graphs only.
+    fewest = count if captures_whole_steps(spec, args, gpu) else cases * len(sizes)
     layers = -(-spec.num_layers // args.pipeline_parallel_size)
     rows = [constant(name) for name in _layer_costs(spec, args, era, gpu)]
     low, each, high = sum(row.low for row in rows), sum(row.value for row in rows), sum(row.high for row in rows)
@@ -123,10 +131,13 @@ def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu)
         layers * count * each,
         f"{count} graphs × {layers} layers × {each:,} B",
         "modelled",
-        spread=(layers * count * low, layers * count * high),
+        spread=(layers * fewest * low, layers * count * high),
     )
     pool = replace(pool, name="graph pool", because=f"buffers of a step of {sizes[-1]} tokens")
-    return nodes, pool, attention_workspace(spec, args, era, gpu)
+    draft = drafter(spec, args)
+    # A model that drafts runs without graphs.
+    drafting = () if draft is None or draft.is_model else (draft_graphs(spec, draft, args, sizes, whole),)
+    return (nodes, pool, *drafting, attention_workspace(spec, args, era, gpu))
 
 
 def _layer_costs(spec: ModelSpec, args: EngineArgs, era: Era, gpu: Gpu) -> tuple[str, ...]:

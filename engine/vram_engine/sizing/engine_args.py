@@ -51,3 +51,5 @@ class EngineArgs:
     mamba_cache_mode: str | None = None
     speculative_method: str | None = None
     num_speculative_tokens: int = 0
+    speculative_model: str | None = None
+    draft_tensor_parallel_size: int | None = None

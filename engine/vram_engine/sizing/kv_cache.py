@@ -30,7 +30,7 @@ from vram_engine.sizing.kv_specs import CacheSpec, RequestLimits
 from vram_engine.sizing.kv_states import mamba_mode, share_blocks
 from vram_engine.sizing.kv_tuples import LayerTuples, tuple_layout
 from vram_engine.sizing.parallelism import Refusal, pipeline_stages
-from vram_engine.sizing.speculative import schedules_ahead
+from vram_engine.sizing.speculative import drafter, schedules_ahead
 from vram_engine.sizing.weights import model_dtype
 
 # What stands in for an unknown GPU where only the choice between 16-bit dtypes depends on it.
@@ -176,7 +176,10 @@ def kv_layout(
     ``Unavailable`` says what is not known, or why vLLM would refuse.
     """
     era = kv_era(args.vllm_version)
-    caches = tuple(_without_window(cache) for cache in spec.caches) if args.disable_sliding_window else spec.caches
+    draft = drafter(spec, args)
+    caches = spec.caches if draft is None else (*spec.caches, *draft.spec.caches)
+    if args.disable_sliding_window:
+        caches = tuple(_without_window(cache) for cache in caches)
     starts = _stage_starts(spec, args)
     if isinstance(starts, Unavailable):
         return starts
@@ -284,7 +287,15 @@ def _paging(
     block_size = first_block_size(kernel, args.block_size)
     if isinstance(block_size, Unavailable):
         return block_size
-    paging = Paging(args.tensor_parallel_size, dtype, cache_dtype, block_size, mode, era.prefill_checkpoints)
+    paging = Paging(
+        args.tensor_parallel_size,
+        dtype,
+        cache_dtype,
+        block_size,
+        mode,
+        era.prefill_checkpoints,
+        drafted=args.num_speculative_tokens,
+    )
     return share_blocks(caches, paging, kernel, max_model_len, era)
 
 

@@ -59,7 +59,8 @@ NOTHING_KEPT = "some layers of this model keep nothing in the KV cache"
 class Paging:
     """What turns a cache into pages: the rank's share, the formats, and the blocks.
 
-    ``state_page`` is what a state's page is padded to, ``None`` for its own size.
+    ``state_page`` is what a state's page is padded to, ``None`` for its own size. ``drafted`` tokens a step make
+    states larger, and as many more of them.
     """
 
     tp: int
@@ -70,6 +71,7 @@ class Paging:
     prefill_checkpoints: bool
     mamba_block_size: int | None = None
     state_page: int | None = None
+    drafted: int = 0
 
     @property
     def stored(self) -> str:
@@ -153,16 +155,17 @@ def _(cache: CompressorState, paging: Paging) -> CacheSpec | Unavailable:
 
 @cache_spec.register
 def _(cache: Mamba, paging: Paging) -> CacheSpec | Unavailable:
-    state = state_bytes(cache, paging.tp, paging.dtype)
+    state = state_bytes(cache, paging)
     if isinstance(state, Unavailable):
         return state
     page = state if paging.state_page is None else paging.state_page
     content = (type(cache).__name__, replace(cache, layers=()))
     block_size = paging.mamba_block_size or paging.block_size
     if paging.mamba_cache_mode == "all":
-        return EveryStateSpec(block_size, page, content, 0)
+        return EveryStateSpec(block_size, page, content, paging.drafted)
     exported = paging.prefill_checkpoints and paging.mamba_cache_mode == "align" and cache.exports_checkpoints
-    return MambaSpec(block_size, page, content, STATES[paging.mamba_cache_mode] + int(exported))
+    states = STATES[paging.mamba_cache_mode] + paging.drafted + int(exported)
+    return MambaSpec(block_size, page, content, states)
 
 
 def heads_page(
@@ -187,15 +190,16 @@ def local_kv_heads(kv_heads: int, tp: int) -> int | Unavailable:
     return Unavailable(f"{kv_heads} KV heads cannot be divided by a tensor parallel size of {tp}")
 
 
-def state_bytes(cache: Mamba, tp: int, dtype: str) -> int | Unavailable:
+def state_bytes(cache: Mamba, paging: Paging) -> int | Unavailable:
     """Bytes of one request's state in one layer on one rank."""
+    tp = paging.tp
     if not cache.divides(tp):
         return Unavailable(f"the state of {type(cache).__name__} cannot be divided by a tensor parallel size of {tp}")
     total = 0
-    for part in cache.state(tp):
-        width = STATE_BYTES.get(part.dtype or dtype)
+    for part in cache.state(tp, paging.drafted):
+        width = STATE_BYTES.get(part.dtype or paging.dtype)
         if width is None:
-            return Unavailable(f"a state in {part.dtype or dtype} is not known")
+            return Unavailable(f"a state in {part.dtype or paging.dtype} is not known")
         total += part.elements * width
     return total
 

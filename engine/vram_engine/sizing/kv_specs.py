@@ -124,11 +124,11 @@ class MambaSpec(CacheSpec):
 
 @dataclass(frozen=True, slots=True)
 class EveryStateSpec(MambaSpec):
-    """States kept at the end of every block, for prefix caching in mode "all"."""
+    """States kept at the end of every block, for prefix caching in mode "all", and ``states`` of drafts."""
 
     def blocks(self, limits: RequestLimits) -> int:
-        """One state per block of the longest sequence."""
-        return ceil_div(limits.max_model_len, self.block_size)
+        """One state per block of the longest sequence, and those of drafts."""
+        return ceil_div(limits.max_model_len, self.block_size) + self.states
 
 
 def ceil_div(dividend: int, divisor: int) -> int:

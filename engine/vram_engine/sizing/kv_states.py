@@ -81,7 +81,7 @@ def largest_state(states: list[Mamba], paging: Paging) -> int | Unavailable:
     """Bytes of the largest state of one layer on one rank."""
     largest = 0
     for cache in states:
-        size = state_bytes(cache, paging.tp, paging.dtype)
+        size = state_bytes(cache, paging)
         if isinstance(size, Unavailable):
             return size
         largest = max(largest, size)

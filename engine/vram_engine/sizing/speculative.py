@@ -1,32 +1,109 @@
-"""Speculative decoding by looking n-grams up in the tokens so far: no weights and no KV cache of its own.
+"""Speculative decoding: what ``--speculative-config`` asks for, which of it is followed, and drafting from n-grams.
 
 Follows ``SpeculativeConfig`` (config/speculative.py), ``RequestState`` (v1/worker/gpu/states.py) and
 ``NgramGPUSpeculator`` (v1/worker/gpu/spec_decode/ngram/speculator.py). Symbols: R request slots, L context length,
-K tokens drafted a step.
+K tokens drafted a step. Layers that draft are in ``drafts``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 
 from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
 from vram_engine.model.caches import ChunkedLocal, FullAttention, SlidingWindow
-from vram_engine.model.spec import ModelSpec, Unavailable
+from vram_engine.model.spec import Draft, ModelSpec, Unavailable
 from vram_engine.sizing.budget import Term
 from vram_engine.sizing.engine_args import EngineArgs
 
-FOLLOWED_SINCE = Version(0, 32, 0)
+# Since when methods are followed; a checkpoint's own layers, since model runner V2 serves every model.
+SINCE = Version(0, 32, 0)
+MTP_SINCE = Version(0, 29, 0)
 # Methods that need no draft model, and the names by which each may be given in place of one.
 NGRAM: Mapping[str, frozenset[str]] = MappingProxyType(
     {"ngram": frozenset({"ngram", "[ngram]"}), "ngram_gpu": frozenset({"ngram_gpu"})}
 )
+MTP = "mtp"
+DRAFT_MODEL = "draft_model"
+EAGLE3 = "eagle3"
+# Methods that name a model which drafts, and those whose layers run on every step of the model.
+NAMES_A_MODEL = frozenset({DRAFT_MODEL, EAGLE3})
+_HAS_LAYERS = NAMES_A_MODEL | {MTP}
+# vLLM tells other kinds of drafters by these parts of the name, whatever the method says (``__post_init__``).
+_OTHER_DRAFTERS = ("eagle-", "eagle3", "dflash", "dspark")
+# Older names of the method, of which each may stand for any model (``MTPModelTypes``).
+MTP_NAMES = frozenset(
+    {
+        MTP,
+        "bailing_hybrid_mtp",
+        "bailing_hybrid_v3_mtp",
+        "deepseek_mtp",
+        "dots3_note_mtp",
+        "ernie_mtp",
+        "exaone4_5_mtp",
+        "exaone_moe_mtp",
+        "gemma4_mtp",
+        "glm4_moe_lite_mtp",
+        "glm4_moe_mtp",
+        "glm5_next_mtp",
+        "glm_ocr_mtp",
+        "hy_v3_mtp",
+        "hy_v4_mtp",
+        "inkling_mtp",
+        "kimi_k3_mtp",
+        "longcat_flash_mtp",
+        "mimo_mtp",
+        "mimo_v2_mtp",
+        "minimax_m3_mtp",
+        "nemotron_h_mtp",
+        "pangu_ultra_moe_mtp",
+        "qwen3_5_mtp",
+        "qwen3_next_mtp",
+        "qwen4_exp_mtp",
+        "step3p5_mtp",
+    }
+)
 _NAMED_AS_MODEL = NGRAM["ngram"]
 _WINDOWS = ("prompt_lookup_min", "prompt_lookup_max")
-_READ = frozenset({"method", "model", "num_speculative_tokens", *_WINDOWS})
+_COUNTED = frozenset({"method", "model", "num_speculative_tokens"})
+_RANKS = "draft_tensor_parallel_size"
+_READ = frozenset({*_COUNTED, *_WINDOWS})
+_KEYS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {MTP: _COUNTED | {_RANKS}} | dict.fromkeys(NAMES_A_MODEL, _COUNTED | {_RANKS, "revision"})
+)
+# Settings that say what vLLM does anyway.
+_IDLE: Mapping[str, object] = MappingProxyType(
+    {
+        "disable_padded_drafter_batch": False,
+        "draft_sample_method": "greedy",
+        "enable_adaptive_verification": False,
+        "parallel_drafting": False,
+        "rejection_sample_method": "standard",
+        "use_heterogeneous_vocab": False,
+    }
+)
+# Methods that are not followed: those for which vLLM leaves model runner V2 (config/vllm.py), and others with layers.
+SERVED_BY_V1 = frozenset({"custom_class", "medusa", "mlp_speculator", "suffix"})
+WITH_LAYERS = frozenset({"dflash", "dspark", "eagle", "extract_hidden_states"})
+# Classes that hand over the hidden states of several layers (``SupportsEagle3``), as far as the rest is followed.
+EAGLE3_TARGETS = frozenset(
+    {
+        "AfmoeForCausalLM",
+        "ApertusForCausalLM",
+        "GptOssForCausalLM",
+        "GraniteForCausalLM",
+        "LlamaForCausalLM",
+        "MiniMaxM2ForCausalLM",
+        "MistralForCausalLM",
+        "Qwen2ForCausalLM",
+        "Qwen3ForCausalLM",
+        "Qwen3MoeForCausalLM",
+    }
+)
 # Layers of which nothing but the tokens of a request counts.
 _PLAIN = FullAttention | SlidingWindow | ChunkedLocal
 
@@ -44,34 +121,73 @@ _SCANNED_LEAST = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Ngram:
-    """A readable ``--speculative-config`` of a method that drafts from n-grams."""
+class Speculation:
+    """A readable ``--speculative-config`` of a method that is followed.
+
+    ``model`` and ``revision`` name a draft model.
+    """
 
     method: str
     num_speculative_tokens: int
+    model: str | None = None
+    revision: str | None = None
+    draft_tensor_parallel_size: int | None = None
 
 
-def ngram_config(text: object) -> Ngram | None:
-    """The n-gram method a ``--speculative-config`` asks for; ``None`` for any other, or one vLLM would not take."""
+def speculation(text: object) -> Speculation | None:
+    """What a ``--speculative-config`` asks for; ``None`` where it is not followed, or vLLM would not take it."""
+    told = _told(text)
+    if told is None:
+        return None
+    drafted, method = _count(told.get("num_speculative_tokens")), _method(told)
+    if method is None or drafted is None or not set(told) <= _KEYS.get(method, _READ) or not _windows_hold(told):
+        return None
+    ranks = None if told.get(_RANKS) is None else _count(told.get(_RANKS))
+    if _RANKS in told and ranks is None:
+        return None
+    if method not in NAMES_A_MODEL:
+        return Speculation(method, drafted, draft_tensor_parallel_size=ranks)
+    model, revision = told.get("model"), told.get("revision")
+    if not isinstance(model, str) or not (revision is None or isinstance(revision, str)):
+        return None
+    return Speculation(method, drafted, model, revision, ranks)
+
+
+def _told(text: object) -> Mapping[str, object] | None:
+    """The settings of a ``--speculative-config`` that say something; ``None`` where it is no map of settings."""
     try:
         told = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         return None
-    if not isinstance(told, dict) or not set(told) <= _READ:
+    if not isinstance(told, dict):
         return None
-    method, drafted = _method(told), _count(told.get("num_speculative_tokens"))
-    if method is None or drafted is None or not _windows_hold(told):
-        return None
-    return Ngram(method, drafted)
+    given = {str(key).replace("-", "_"): value for key, value in told.items() if value is not None}
+    return {key: value for key, value in given.items() if key not in _IDLE or value != _IDLE[key]}
 
 
 def _method(told: Mapping[str, object]) -> str | None:
     method, model = told.get("method"), told.get("model")
-    if method is None:
-        return "ngram" if isinstance(model, str) and model in _NAMED_AS_MODEL else None
+    if method is None and isinstance(model, str) and model in _NAMED_AS_MODEL:
+        return "ngram"
+    if method == EAGLE3:
+        return EAGLE3 if isinstance(model, str) and model.strip() else None
+    if method in (None, DRAFT_MODEL):
+        return _method_by_name(model) if isinstance(model, str) else None
+    if isinstance(method, str) and method in MTP_NAMES:
+        return MTP if model is None else None
     if not isinstance(method, str) or method not in NGRAM:
         return None
     return method if model is None or (isinstance(model, str) and model in NGRAM[method]) else None
+
+
+def _method_by_name(model: str) -> str | None:
+    """What drafts under a name, as far as vLLM goes by names: a model, EAGLE-3, or what is not followed."""
+    dotted = model.split(".")
+    is_class = "/" not in model and len(dotted) > 1 and all(part.isidentifier() for part in dotted)
+    if not model.strip() or is_class:
+        return None
+    other = next((part for part in _OTHER_DRAFTERS if part in model.lower()), None)
+    return DRAFT_MODEL if other is None else EAGLE3 if other == EAGLE3 else None
 
 
 def _windows_hold(told: Mapping[str, object]) -> bool:
@@ -87,46 +203,127 @@ def _count(value: object) -> int | None:
 
 def speculative_method(text: object) -> str | None:
     """``speculative_method`` of EngineArgs, where it is one that is followed."""
-    config = ngram_config(text)
+    config = speculation(text)
     return None if config is None else config.method
-
-
-def num_speculative_tokens(text: object) -> int | None:
-    """K, where the method is one that is followed."""
-    config = ngram_config(text)
-    return None if config is None else config.num_speculative_tokens
 
 
 def unfollowed_speculation(text: object, version: Version, spec: ModelSpec) -> str | None:
     """Why the memory under ``--speculative-config`` is not known; ``None`` where it is."""
-    if ngram_config(text) is None:
-        return "speculative-config is followed for the methods ngram and ngram_gpu only"
-    if version < FOLLOWED_SINCE:
-        return f"speculative-config is followed since vLLM {FOLLOWED_SINCE} only"
+    told = speculation(text)
+    if told is None:
+        return _unread(text)
+    since = MTP_SINCE if told.method == MTP else SINCE
+    if version < since:
+        return f"speculative-config with the method {told.method} is followed since vLLM {since} only"
+    if told.method == MTP:
+        return spec.mtp.reason if isinstance(spec.mtp, Unavailable) else None
+    if told.method in NAMES_A_MODEL:
+        return _unfollowed_model(spec, told)
     plain = all(isinstance(cache, _PLAIN) for cache in spec.caches)
     if spec.runner != "generate" or not spec.caches or not plain:
         return f"what drafting tokens takes with the layers of {spec.architecture[:60]} is not modelled yet"
     return None
 
 
+def _unread(text: object) -> str:
+    """Why a ``--speculative-config`` is not followed, by the method it names."""
+    told = _told(text)
+    method = None if told is None else told.get("method")
+    if isinstance(method, str) and method in SERVED_BY_V1:
+        return f"drafting by {method} is not modelled; vLLM serves it with its older model runner V1"
+    if isinstance(method, str) and method in WITH_LAYERS:
+        return f"the layers of {method} drafters are not modelled yet"
+    return "speculative-config is followed for ngram, ngram_gpu, mtp, draft_model and eagle3, without more settings"
+
+
+def _unfollowed_model(spec: ModelSpec, told: Speculation) -> str | None:
+    """Why the model that drafts is not followed: it is not known, or not of the kind that is."""
+    draft = spec.draft
+    if draft is None:
+        return f"the draft model {(told.model or '')[:80]} is not known yet"
+    if isinstance(draft, Unavailable):
+        return f"the draft model is not known: {draft.reason}"
+    if told.method == EAGLE3 and not isinstance(draft.eagle3, Draft):
+        return draft.eagle3.reason if draft.eagle3 else f"{draft.architecture[:60]} is no EAGLE-3 drafter that is known"
+    plain = all(isinstance(cache, _PLAIN) for cache in (*spec.caches, *draft.caches))
+    if not plain or not draft.caches or draft.tower or draft.shapes_guessed or draft.runner != "generate":
+        return f"drafting with the layers of {draft.architecture[:60]} for {spec.architecture[:60]} is not modelled yet"
+    if told.method == EAGLE3:
+        known = spec.architecture in EAGLE3_TARGETS
+        return None if known else f"what {spec.architecture[:60]} hands to EAGLE-3 is not modelled yet"
+    stored = draft.quantization
+    # The draft's modules have a prefix of their own, which lists of exceptions may or may not mean.
+    if stored is not None and (stored.ignored or stored.targets or stored.lm_head):
+        return "a draft model that is quantized in parts is not modelled yet"
+    return None
+
+
+def drafter(spec: ModelSpec, args: EngineArgs) -> Draft | None:
+    """The layers that draft tokens, if any."""
+    if args.speculative_method == MTP and isinstance(spec.mtp, Draft):
+        return spec.mtp
+    if args.speculative_method not in NAMES_A_MODEL or not isinstance(spec.draft, ModelSpec):
+        return None
+    if args.speculative_method == DRAFT_MODEL:
+        return Draft(_behind(spec.num_layers, spec.draft), streams=0)
+    eagle = spec.draft.eagle3
+    return replace(eagle, spec=_behind(spec.num_layers, eagle.spec)) if isinstance(eagle, Draft) else None
+
+
+@lru_cache(maxsize=64)
+def _behind(layers: int, draft: ModelSpec) -> ModelSpec:
+    """A draft model whose caches count on from the layers of the model it drafts for."""
+    caches = (replace(cache, layers=tuple(layer + layers for layer in cache.layers)) for cache in draft.caches)
+    return replace(draft, caches=tuple(caches))
+
+
 def cannot_draft(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Unavailable | None:
     """Why drafting is not followed together with other arguments or on this GPU."""
     if args.speculative_method is None:
         return None
-    if args.enable_lora:
-        return Unavailable("speculative-config together with LoRA adapters is not modelled yet")
-    if args.decode_context_parallel_size > 1:
-        return Unavailable("speculative-config together with decode context parallelism is not modelled yet")
-    if gpu.vendor != "nvidia" or gpu.capability is None or not _AMPERE <= gpu.capability <= _HOPPER:
+    if args.speculative_method == MTP and not isinstance(spec.mtp, Draft):
+        return spec.mtp or Unavailable("this model has no layers for multi-token prediction")
+    if args.speculative_method in NAMES_A_MODEL and drafter(spec, args) is None:
+        return spec.draft if isinstance(spec.draft, Unavailable) else Unavailable("the draft model is not known")
+    together = [words for words, is_set in _companions(args) if is_set]
+    if together:
+        return Unavailable(f"speculative-config together with {together[0]} is not modelled yet")
+    if gpu.vendor != "nvidia" or gpu.capability is None:
         return Unavailable(f"which graphs vLLM captures of drafted tokens is not known on {gpu.name}")
-    if gpu.capability < _HOPPER and not _keeps_16_bits(spec, args):
-        return Unavailable(f"which graphs vLLM captures of drafted tokens is not known with 8-bit KV on {gpu.name}")
     return None
+
+
+def _companions(args: EngineArgs) -> tuple[tuple[str, bool], ...]:
+    """What drafting is not followed together with; a table of n-grams is indifferent to the weights."""
+    layers = args.speculative_method in _HAS_LAYERS
+    return (
+        ("LoRA adapters", args.enable_lora),
+        ("decode context parallelism", args.decode_context_parallel_size > 1),
+        ("pipeline parallelism", layers and args.pipeline_parallel_size > 1),
+        ("a tensor parallel size of its own", args.draft_tensor_parallel_size not in (None, args.tensor_parallel_size)),
+        ("CPU offload", layers and args.cpu_offload_gb > 0),
+        ("data parallelism", args.speculative_method in NAMES_A_MODEL and args.data_parallel_size > 1),
+    )
+
+
+def captures_whole_steps(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> bool:
+    """Whether decode steps of 1 + K tokens are certain to be captured whole, as far as that is known."""
+    if args.num_speculative_tokens == 0:
+        return True
+    plain = all(isinstance(cache, _PLAIN) for cache in spec.caches)
+    if not plain or gpu.capability is None or not _AMPERE <= gpu.capability <= _HOPPER:
+        return False
+    return gpu.capability == _HOPPER or _keeps_16_bits(spec, args)
 
 
 def _keeps_16_bits(spec: ModelSpec, args: EngineArgs) -> bool:
     declared = spec.quantization is not None and spec.quantization.kv_cache is not None
     return args.kv_cache_dtype in _SIXTEEN_BITS and not (declared and args.kv_cache_dtype == "auto")
+
+
+def drafting_slots(args: EngineArgs) -> int:
+    """Tokens of a step that drafting takes for each request (``max_num_new_slots_for_drafting``)."""
+    return 1 if args.speculative_method == DRAFT_MODEL else 0
 
 
 def schedules_ahead(args: EngineArgs) -> bool:

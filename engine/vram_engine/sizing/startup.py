@@ -16,11 +16,12 @@ from vram_engine.sizing.activations import activations
 from vram_engine.sizing.batch import Batch, batch
 from vram_engine.sizing.budget import Term, total
 from vram_engine.sizing.cuda_graphs import graph_estimate, graphs
+from vram_engine.sizing.drafts import draft_state
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era, era
 from vram_engine.sizing.non_torch import cuda_context, non_torch
 from vram_engine.sizing.sampler import sampler_state
-from vram_engine.sizing.speculative import cannot_draft, drafting_state
+from vram_engine.sizing.speculative import NGRAM, cannot_draft, drafter, drafting_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,10 @@ def _stage(
     ]
     if regime.sampler_state_charged and last:
         parts.append(sampler_state(spec, limits))
-    if args.speculative_method is not None:
+    draft = drafter(spec, args)
+    if draft is not None and last:
+        parts.append(draft_state(spec, draft, args, limits))
+    elif args.speculative_method in NGRAM:
         parts.append(drafting_state(args, limits.max_num_seqs, max_model_len, last_stage=last))
     spent = total("spent before the KV cache", "weights and everything vLLM measures beside them", *parts)
     left = _left(requested, parts)

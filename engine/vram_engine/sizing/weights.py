@@ -41,6 +41,7 @@ from vram_engine.sizing.towers import is_left_out, is_whole
 BUFFERS = "buffers"
 AFTER_LOADING = "after loading"
 LORA_SLOTS = "LoRA slots"
+DRAFT = "draft model"
 
 
 def weights(
@@ -87,9 +88,12 @@ def _guessed(spec: ModelSpec, args: EngineArgs, element: int) -> tuple[Term, ...
     return tuple(Term(f"weights of stage {stage}", size, because, "rule of thumb", (part,)) for stage in range(stages))
 
 
+_NOT_ALLOCATED = frozenset({BUFFERS, AFTER_LOADING, LORA_SLOTS, CPU_OFFLOAD, DRAFT})
+
+
 def allocated_bytes(stage: Term) -> int:
-    """Parameter bytes of a stage as vLLM allocates them before loading, without rotary tables and adapters."""
-    return sum(part.bytes for part in stage.parts if part.name not in {BUFFERS, AFTER_LOADING, LORA_SLOTS, CPU_OFFLOAD})
+    """Parameter bytes of a stage as vLLM allocates them before loading, without rotary tables, adapters and drafts."""
+    return sum(part.bytes for part in stage.parts if part.name not in _NOT_ALLOCATED)
 
 
 def model_dtype(spec: ModelSpec, args: EngineArgs, gpu_capability: tuple[int, int]) -> str | Refusal:

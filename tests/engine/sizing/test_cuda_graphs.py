@@ -48,6 +48,20 @@ def test_sizes_stop_at_the_tokens_of_a_step() -> None:
     assert sizes("l40s", EngineArgs(max_num_batched_tokens=100))[-2:] == (96, 100)
 
 
+@pytest.mark.parametrize(
+    ("version", "seqs", "captured"),
+    [
+        (Version(0, 31, 0), 100, True),
+        (Version(0, 30, 0), 100, False),
+        (Version(0, 31, 0), 500, True),
+        (Version(0, 31, 0), 700, False),
+    ],
+)
+def test_a_step_of_all_requests_has_a_graph(version: Version, seqs: int, captured: bool) -> None:
+    """From 0.31 on, the largest number of requests is captured even off the grid, up to the ceiling of the GPU."""
+    assert (seqs in sizes("l40s", EngineArgs(vllm_version=version, max_num_seqs=seqs))) is captured
+
+
 def test_full_graphs_cover_decode_steps_only() -> None:
     """A decode step has one token per request, so full graphs end at the number of requests."""
     model, gpu = spec("llama-8b"), card("l40s")

@@ -23,7 +23,7 @@ from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import era
 from vram_engine.sizing.kv_cache import concurrent_batches
 from vram_engine.sizing.kv_eras import kv_era
-from vram_engine.sizing.speculative import Ngram, drafting_state, ngram_config
+from vram_engine.sizing.speculative import Speculation, drafting_state, speculation
 from vram_engine.sizing.startup import StartupBudget, startup
 
 NGRAM = EngineArgs(vllm_version=Version(0, 32, 0), speculative_method="ngram", num_speculative_tokens=4)
@@ -49,25 +49,39 @@ def graph_sizes(seqs: int, drafted: int) -> tuple[tuple[int, ...], tuple[int, ..
 @pytest.mark.parametrize(
     ("text", "config"),
     [
-        ('{"method": "ngram", "num_speculative_tokens": 5, "prompt_lookup_max": 4}', Ngram("ngram", 5)),
-        ('{"model": "[ngram]", "num_speculative_tokens": 5, "prompt_lookup_min": 2}', Ngram("ngram", 5)),
-        ('{"method": "ngram_gpu", "num_speculative_tokens": 1}', Ngram("ngram_gpu", 1)),
+        ('{"method": "ngram", "num_speculative_tokens": 5, "prompt_lookup_max": 4}', Speculation("ngram", 5)),
+        ('{"model": "[ngram]", "num_speculative_tokens": 5, "prompt_lookup_min": 2}', Speculation("ngram", 5)),
+        ('{"method": "ngram_gpu", "num_speculative_tokens": 1}', Speculation("ngram_gpu", 1)),
         ('{"method": "ngram"}', None),
         ('{"method": "ngram", "num_speculative_tokens": 0}', None),
         ('{"method": "ngram", "num_speculative_tokens": true}', None),
         ('{"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_min": 5, "prompt_lookup_max": 2}', None),
         ('{"method": "ngram", "num_speculative_tokens": 3, "model": "org/draft"}', None),
         ('{"method": "ngram", "num_speculative_tokens": 3, "enforce_eager": true}', None),
+        ('{"method": "mtp", "num-speculative-tokens": 2}', Speculation("mtp", 2)),
+        ('{"method": "deepseek_mtp", "num_speculative_tokens": 1}', Speculation("mtp", 1)),
+        (
+            '{"method": "mtp", "num_speculative_tokens": 1, "rejection_sample_method": "standard"}',
+            Speculation("mtp", 1),
+        ),
+        (
+            '{"method": "mtp", "num_speculative_tokens": 1, "draft_tensor_parallel_size": 2}',
+            Speculation("mtp", 1, draft_tensor_parallel_size=2),
+        ),
+        ('{"method": "mtp", "num_speculative_tokens": 1, "draft_tensor_parallel_size": "2"}', None),
+        ('{"method": "mtp"}', None),
+        ('{"method": "mtp", "num_speculative_tokens": 1, "model": "org/other"}', None),
+        ('{"method": "mtp", "num_speculative_tokens": 1, "draft_sample_method": "probabilistic"}', None),
         ('{"method": "suffix", "num_speculative_tokens": 3}', None),
         ('{"method": ["ngram"], "num_speculative_tokens": 3}', None),
-        ('{"model": "org/draft", "num_speculative_tokens": 3}', None),
+        ('{"model": "org/draft", "num_speculative_tokens": 3}', Speculation("draft_model", 3, "org/draft")),
         ("[" * 100_000, None),
         (7, None),
     ],
 )
-def test_what_is_read(text: object, config: Ngram | None) -> None:
+def test_what_is_read(text: object, config: Speculation | None) -> None:
     """Only a configuration understood in every part is read."""
-    assert ngram_config(text) == config
+    assert speculation(text) == config
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda part: st.lists(part), max_leaves=4))
@@ -75,15 +89,15 @@ def test_hostile_values_are_no_configuration(value: object) -> None:
     """Whatever is written in place of the names and counts is refused, not raised about."""
     for key in ("method", "model", "num_speculative_tokens", "prompt_lookup_max"):
         told = {"method": "ngram", "num_speculative_tokens": 3} | {key: value}
-        assert isinstance(ngram_config(json.dumps(told)), Ngram | None)
+        assert isinstance(speculation(json.dumps(told)), Speculation | None)
 
 
 @pytest.mark.parametrize(
     ("name", "settings", "gpu"),
     [
         ("Qwen3-8B", f"# vram: vllm=0.31.0\n{SETTING}", "h100-sxm-80"),
-        ("Qwen3-8B", SETTING, "b200"),
-        ("Qwen3-8B", f"{SETTING}kv-cache-dtype: fp8\n", "l40s"),
+        ("Qwen3-8B", SETTING, "mi300x"),
+        ("Qwen3-8B", 'speculative-config: {"method": "mtp", "num_speculative_tokens": 1}\n', "h200"),
         ("DeepSeek-V3", SETTING, "h200"),
         ("Qwen3.5-35B-A3B", SETTING, "h200"),
         ("Qwen3-8B", f"{SETTING}enable-lora: true\n", "h100-sxm-80"),
@@ -177,3 +191,20 @@ def test_windows_hold_the_tokens_of_the_steps_in_flight() -> None:
         for method in methods
     ]
     assert steps == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ('{"method": "suffix", "num_speculative_tokens": 3}', "model runner V1"),
+        ('{"method": "medusa", "model": "org/medusa", "num_speculative_tokens": 3}', "model runner V1"),
+        ('{"method": "dflash", "model": "org/x", "num_speculative_tokens": 3}', "layers of dflash"),
+        ('{"method": {"a": 1}}', "is followed for"),
+        ("[]", "is followed for"),
+    ],
+)
+def test_the_reason_names_the_method(setting: str, words: str) -> None:
+    """What is not followed says which method it is about, and what is certain of it."""
+    found = plan("Qwen3-8B", f"speculative-config: '{setting}'\n")
+    assert found.verdict == "unknown"
+    assert words in found.unmodelled[0].reason
