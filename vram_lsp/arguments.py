@@ -1,4 +1,4 @@
-"""The arguments of ``plan`` and ``receipt``: their own, and vLLM's flags as settings of the strongest authority."""
+"""The arguments of ``plan``, ``recommend`` and ``receipt``: their own, and vLLM's flags as settings."""
 
 from __future__ import annotations
 
@@ -21,8 +21,12 @@ OWN = {
     "estimator": "estimator",
 }
 
-_SWITCHES = frozenset({"--json", "--explain", "--online", "--write", "-", "-h", "--help"})
-_OPTIONS = frozenset({"--vllm-version", *(f"--{option.replace('_', '-')}" for option in OWN)})
+_SWITCHES = frozenset(
+    {"--json", "--explain", "--online", "--write", "--diff", "--apply", "--other-gpus", "-", "-h", "--help"}
+)
+_OPTIONS = frozenset(
+    {"--vllm-version", "--format", "--mode", "--request-tokens", *(f"--{option.replace('_', '-')}" for option in OWN)}
+)
 
 
 def split_plan(words: Sequence[str]) -> tuple[list[str], list[str]]:

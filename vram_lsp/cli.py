@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vram_lsp import __version__
 
 if TYPE_CHECKING:
+    from vram_engine.recommend.goal import Asked
     from vram_lsp.checking import Checked
     from vram_lsp.config import HubMode
     from vram_lsp.server import VramServer
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words and words[0].startswith("--") and "--stdio" in words:
         words = ["serve", *words]
     rest: list[str] = []
-    if words[:1] in (["plan"], ["receipt"]):
+    if words[:1] in (["plan"], ["receipt"], ["recommend"]):
         from vram_lsp.arguments import split_plan
 
         words, rest = split_plan(words)
@@ -86,14 +87,26 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--json", action="store_true", help="print the document that programs read")
     plan.add_argument("--online", action="store_true", help=_ONLINE)
     plan.add_argument("--explain", action="store_true", help="every term with its parts and bounds")
-    plan.add_argument("--gpu", metavar="NAME")
-    plan.add_argument("--gpus", type=_count, metavar="N")
-    plan.add_argument("--gpu-memory-bytes", type=_count, metavar="B")
-    plan.add_argument("--free-memory-bytes", type=_count, metavar="B")
-    plan.add_argument("--vllm-version", metavar="V")
-    plan.add_argument("--concurrency", type=_count, metavar="C")
-    plan.add_argument("--estimator", choices=("startup", "closed_form"))
+    _add_hardware_and_workload(plan)
     plan.epilog = "Any long flag of vllm serve may follow: --model M --tensor-parallel-size N --max-model-len L ..."
+
+    recommend = verbs.add_parser(
+        "recommend",
+        help="the configuration that serves what is asked for, and why",
+        description="What to change in every deployment of FILE, or of a model given by vLLM's own flags. "
+        "--request-tokens and --concurrency are what must be served.",
+        allow_abbrev=False,
+    )
+    recommend.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    recommend.add_argument("--format", choices=("text", "json"), default="text")
+    recommend.add_argument("--online", action="store_true", help=_ONLINE)
+    recommend.add_argument("--request-tokens", type=_count, metavar="L", help="tokens a request may have")
+    recommend.add_argument("--mode", choices=("balanced", "throughput", "latency"), help="what matters most")
+    recommend.add_argument("--other-gpus", action="store_true", help="on which GPUs it fits as it is, and how many")
+    recommend.add_argument("--diff", action="store_true", help="show what --apply would change, and change nothing")
+    recommend.add_argument("--apply", action="store_true", help="write the best recommendation into FILE")
+    _add_hardware_and_workload(recommend)
+    recommend.epilog = plan.epilog
 
     receipt = verbs.add_parser(
         "receipt",
@@ -131,6 +144,16 @@ def _count(text: str) -> int:
     if not 0 < value <= 2**53:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return value
+
+
+def _add_hardware_and_workload(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--gpu", metavar="NAME")
+    verb.add_argument("--gpus", type=_count, metavar="N")
+    verb.add_argument("--gpu-memory-bytes", type=_count, metavar="B")
+    verb.add_argument("--free-memory-bytes", type=_count, metavar="B")
+    verb.add_argument("--vllm-version", metavar="V")
+    verb.add_argument("--concurrency", type=_count, metavar="C")
+    verb.add_argument("--estimator", choices=("startup", "closed_form"))
 
 
 def _hub(options: argparse.Namespace) -> HubMode:
@@ -175,6 +198,12 @@ def _mended(checked: list[Checked], options: argparse.Namespace) -> list[Checked
 
 def _plan(options: argparse.Namespace) -> int:
     from vram_lsp import report
+
+    return report.show_plan(_planned(options), as_json=options.json, explain=options.explain)
+
+
+def _planned(options: argparse.Namespace) -> Checked:
+    """The deployments of a file or of the arguments; raises UsageError where there is neither."""
     from vram_lsp.arguments import plan_settings
     from vram_lsp.checking import analysed_arguments, analysed_file
     from vram_lsp.model_sources import model_sources
@@ -182,12 +211,40 @@ def _plan(options: argparse.Namespace) -> int:
     sources = model_sources(_hub(options))
     settings = plan_settings(options)
     if options.file is not None:
-        checked = analysed_file(options.file, settings, sources)
-    elif any(setting.name in ("model", "params-b") for setting in settings):
-        checked = analysed_arguments(settings, sources)
+        return analysed_file(options.file, settings, sources)
+    if any(setting.name in ("model", "params-b") for setting in settings):
+        return analysed_arguments(settings, sources)
+    raise UsageError(f"{options.verb} needs a FILE, or --model with flags of vllm serve")
+
+
+def _recommend(options: argparse.Namespace) -> int:
+    from vram_engine.recommend.goal import Asked
+    from vram_lsp import recommending, report
+
+    checked = _planned(options)
+    asked = Asked(options.request_tokens, options.concurrency, options.mode)
+    if options.diff or options.apply:
+        return _applied(checked, asked, options)
+    given = recommending.answers(checked, asked, other_gpus=options.other_gpus)
+    return report.show_recommendations(checked, given, options.format)
+
+
+def _applied(checked: Checked, asked: Asked, options: argparse.Namespace) -> int:
+    """The best recommendations shown as a diff, or written."""
+    from vram_lsp import mending, recommending
+    from vram_lsp.checking import analysed_again
+    from vram_lsp.model_sources import model_sources
+
+    if checked.path is None:
+        raise UsageError("--apply and --diff need a FILE")
+    sources = model_sources(_hub(options))
+    after = recommending.applied(checked, asked, lambda text, old: analysed_again(text, old, sources))
+    if options.diff:
+        sys.stdout.write(mending.diff([checked], [after]))
     else:
-        raise UsageError("plan needs a FILE, or --model with flags of vllm serve")
-    return report.show_plan(checked, as_json=options.json, explain=options.explain)
+        mending.write([checked], [after])
+    is_well = all(plan.verdict == "fits" for plan in after.analysis.plans)
+    return CLEAN if is_well else FOUND
 
 
 def _receipt(options: argparse.Namespace) -> int:
@@ -256,6 +313,7 @@ def _start_tcp(server: VramServer, port: int) -> None:
 _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "plan": _plan,
+    "recommend": _recommend,
     "receipt": _receipt,
     "detect": _detect,
     "explain": _explain,

@@ -16,6 +16,7 @@ from vram_lsp.session import catalogue_id
 
 if TYPE_CHECKING:
     from vram_lsp.receipts import Receipt
+    from vram_lsp.recommending import Answer
 
 
 def print_json(value: Any) -> None:
@@ -56,6 +57,20 @@ def show_plan(checked: Checked, *, as_json: bool, explain: bool) -> int:
         from vram_lsp.report import terminal
 
         terminal.print_plan(checked, explain=explain)
+    return CLEAN
+
+
+def show_recommendations(checked: Checked, answers: Sequence[Answer], form: str) -> int:
+    """The recommendations for every deployment of one file."""
+    from vram_lsp.report import recommendation
+
+    _complain([checked])
+    if not answers:
+        raise UsageError(f"{checked.path} holds no vLLM deployment that is understood")
+    if form == "json":
+        print_json(recommendation.recommendation_document(answers))
+    else:
+        recommendation.print_recommendations(answers)
     return CLEAN
 
 

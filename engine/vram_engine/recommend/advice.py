@@ -48,6 +48,7 @@ class Choice:
     tokens_per_s: float | None = None
     first_token_ms: float | None = None
     model: FoundModel | None = None
+    tuned: bool = False
     lost_by: str = ""
 
 
@@ -101,18 +102,51 @@ def _choices(case: Case, proposals: Iterable[Proposal], before: Sized | None) ->
     for kind in sorted(kinds)[: 2 * MOST_CHOICES]:
         kept = 0
         for proposal in sorted(kinds[kind], key=lambda each: (each.changes, -each.tokens)):
-            after = _verified(case, proposal)
-            if after is not None:
-                yield _choice(proposal, after, before)
+            verified = _verified(case, proposal)
+            if verified is not None:
+                yield _choice(*verified, before)
                 kept += 1
             if kept == _MOST_SIZED:
                 break
 
 
-def _verified(case: Case, proposal: Proposal) -> Sized | None:
+def _verified(case: Case, proposal: Proposal) -> tuple[Proposal, Sized] | None:
+    """The proposal sized with all its settings; a little less of what it cuts where the search was too hopeful."""
     spec = proposal.model.spec if proposal.model is not None else case.spec
-    after = sized(case, proposal.settings, spec)
-    return after if after is not None and after.fits else None
+    for share in (1.0, *_LESS):
+        nearer = _cut(proposal, share, case.goal)
+        after = sized(case, nearer.settings, spec) if nearer is not None else None
+        if nearer is not None and after is not None and after.fits:
+            return nearer, after
+        if not proposal.cuts:
+            return None
+    return None
+
+
+# The search shifts the share of the GPU and the length of one sizing; sized anew, the edge is a little elsewhere.
+_LESS = (0.97, 0.9, 0.8, 0.65)
+
+
+def _cut(proposal: Proposal, share: float, goal: Goal) -> Proposal | None:
+    """The proposal with ``share`` of the length or requests it found; None below what may be gone down to."""
+    if share == 1.0:
+        return proposal
+    if proposal.cuts == "max-model-len":
+        tokens = int(proposal.tokens * share) // 16 * 16
+        return _with(proposal, tokens, proposal.concurrency, goal) if tokens >= goal.least_tokens else None
+    requests = int(proposal.concurrency * share)
+    return _with(proposal, proposal.tokens, requests, goal) if requests >= goal.least_concurrency else None
+
+
+def _with(proposal: Proposal, tokens: int, concurrency: int, goal: Goal) -> Proposal:
+    value = tokens if proposal.cuts == "max-model-len" else concurrency
+    return replace(
+        proposal,
+        settings={**proposal.settings, proposal.cuts: value},
+        tokens=tokens,
+        concurrency=concurrency,
+        shortfall=goal.shortfall(tokens, concurrency),
+    )
 
 
 def _choice(proposal: Proposal, after: Sized, before: Sized | None) -> Choice:
@@ -121,7 +155,7 @@ def _choice(proposal: Proposal, after: Sized, before: Sized | None) -> Choice:
     return Choice(
         settings=proposal.settings,
         title=title_of(proposal.settings),
-        because=proposal.reasons,
+        because=(*proposal.reasons, *_cut_words(proposal, after)),
         headroom_bytes=after.headroom,
         headroom_before=before.headroom if before is not None else None,
         tokens=proposal.tokens,
@@ -132,13 +166,25 @@ def _choice(proposal: Proposal, after: Sized, before: Sized | None) -> Choice:
         tokens_per_s=known.decode_total.expected if known is not None else None,
         first_token_ms=known.first_token_ms.expected if known is not None else None,
         model=proposal.model,
+        tuned=proposal.tuned,
     )
+
+
+def _cut_words(proposal: Proposal, after: Sized) -> tuple[str, ...]:
+    """What a cut keeps, in a sentence."""
+    if proposal.cuts == "max-model-len":
+        return (f"requests of up to {proposal.tokens:,} tokens are served",)
+    if proposal.cuts == "concurrency":
+        length = after.estimate.budget.max_model_len
+        return (f"{proposal.concurrency:,} requests of {length:,} tokens are served at once",)
+    return ()
 
 
 def _rank(choice: Choice, goal: Goal) -> tuple[float, ...]:
     return (
         _missed(choice.shortfall),
         choice.loss,
+        not choice.tuned,
         -_speed(choice, goal),
         len(choice.settings),
         choice.shortfall,
@@ -203,6 +249,8 @@ def _lost_by(winner: Choice, loser: Choice, goal: Goal) -> str:
         )
     if loser.loss != winner.loss:
         return "the one before keeps more precision of weights or KV cache"
+    if loser.tuned != winner.tuned:
+        return f"the one before bounds its steps as {goal.mode} wants them"
     if _speed(loser, goal) != _speed(winner, goal):
         return _slower(winner, loser, goal)
     if len(loser.settings) != len(winner.settings):

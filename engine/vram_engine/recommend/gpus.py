@@ -10,6 +10,7 @@ from vram_engine.facts.gpus import all_gpus
 from vram_engine.hardware import Gpu, Node
 from vram_engine.model.spec import ModelSpec
 from vram_engine.recommend.case import Case, changed, sized
+from vram_engine.recommend.goal import Goal
 
 # vLLM's CUDA build starts at Volta.
 _OLDEST = (7, 0)
@@ -50,10 +51,17 @@ def more_gpus(case: Case) -> Fitting | None:
 
 def _fewest(case: Case, gpu: Gpu, counts: tuple[int, ...]) -> Fitting | None:
     for count in counts:
-        settings = _over(case.deployment, case.spec, count)
+        divided = _over(case.deployment, case.spec, count)
+        settings = None if divided is None else {**divided, **_length(case.goal)}
         if settings is not None and _serves(case, gpu, count, settings):
             return Fitting(gpu, count, settings)
     return None
+
+
+def _length(goal: Goal) -> Mapping[str, Scalar]:
+    """The length, where the user insists on one."""
+    insists = goal.tokens_said and goal.least_tokens == goal.tokens
+    return {"max-model-len": goal.tokens} if insists else {}
 
 
 def _over(deployment: Deployment, spec: ModelSpec, count: int) -> Mapping[str, Scalar] | None:

@@ -31,7 +31,7 @@ _LARGEST_PP = 16
 # What a card must keep beside the share vLLM may use: its CUDA context, graphs where they are not charged, a display.
 _KEPT_FREE = 3 * 2**29
 _FEWER_TOKENS = (4096, 2048)
-_UTILIZATIONS = (0.92, 0.95)
+UTILIZATIONS = (0.92, 0.95)
 _LOWER_UTILIZATIONS = (0.95, 0.92, 0.9, 0.85)
 # experts_int8 keeps linears as they are; vllm/model_executor/layers/quantization/experts_int8.py asks for Ampere.
 _EXPERTS_INT8_CAPABILITY = (8, 0)
@@ -39,12 +39,17 @@ _EXPERTS_INT8_CAPABILITY = (8, 0)
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One choice on an axis. ``loss`` adds up over axes; ``model`` replaces the deployment's where it is another."""
+    """One choice on an axis.
+
+    ``loss`` adds up over axes; ``model`` replaces the deployment's where it is another; ``tuned`` is whether steps are
+    as the mode wants them.
+    """
 
     settings: Settings = field(default_factory=dict)
     loss: float = 0.0
     because: str = ""
     model: FoundModel | None = None
+    tuned: bool = False
 
 
 AS_IT_IS = Option()
@@ -178,10 +183,11 @@ def utilizations(deployment: Deployment, gpu: Gpu, requested: int, memory: int) 
         return ()
     free = deployment.integer("free-memory-bytes") or memory
     now = requested / memory
-    higher = tuple(each for each in _UTILIZATIONS if each > now + 0.005 and _leaves_enough(each, memory, free))
-    lower = tuple(each for each in _LOWER_UTILIZATIONS if each < now and _leaves_enough(each, memory, free))
-    return (*higher, *lower) if not _leaves_enough(now, memory, free) else higher
+    higher = tuple(each for each in UTILIZATIONS if each > now + 0.005 and leaves_enough(each, memory, free))
+    lower = tuple(each for each in _LOWER_UTILIZATIONS if each < now and leaves_enough(each, memory, free))
+    return (*higher, *lower) if not leaves_enough(now, memory, free) else higher
 
 
-def _leaves_enough(utilization: float, memory: int, free: int) -> bool:
+def leaves_enough(utilization: float, memory: int, free: int) -> bool:
+    """Whether a share leaves what vLLM does not count, and is free when it starts."""
     return utilization * memory <= min(memory - _KEPT_FREE, free)

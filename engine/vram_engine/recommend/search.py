@@ -6,7 +6,7 @@ One exact sizing for each combination; on it the share of the GPU, the length an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from vram_engine.deployment import Scalar
@@ -23,6 +23,7 @@ class Proposal:
     """A combination that seems to fit, before it is sized with all its settings.
 
     ``loss`` is precision given up, ``shortfall`` the share of what was asked for that it does not serve.
+    ``cuts`` names the setting that says how much of it is served, where that is less or was nobody's wish.
     """
 
     settings: Mapping[str, Scalar]
@@ -32,6 +33,8 @@ class Proposal:
     tokens: int
     concurrency: int
     model: FoundModel | None = None
+    cuts: str = ""
+    tuned: bool = False
 
     @property
     def changes(self) -> int:
@@ -114,7 +117,7 @@ def together(options: tuple[Option, ...]) -> Option:
         settings.update(each.settings)
     model = next((each.model for each in options if each.model is not None), None)
     because = "; ".join(dict.fromkeys(each.because for each in options if each.because))
-    return Option(settings, sum(each.loss for each in options), because, model)
+    return Option(settings, sum(each.loss for each in options), because, model, any(each.tuned for each in options))
 
 
 def _length(case: Case) -> Mapping[str, Scalar]:
@@ -135,7 +138,7 @@ def _served(case: Case, option: Option, base: Sized) -> Iterator[Proposal]:
         reasons = [option.because] if option.because else []
         if utilization is not None:
             settings["gpu-memory-utilization"] = utilization
-            reasons.append(f"vLLM may use {utilization:.0%} of the GPU, and the rest stays for what it does not count")
+            reasons.append(f"vLLM may use {utilization:.0%} of the GPU, if nothing else runs on it")
         share = at_share(base, utilization)
         if share.fits(budget.max_model_len, case.goal.concurrency):
             yield _proposal(case, option, settings, reasons, budget.max_model_len, case.goal.concurrency)
@@ -151,14 +154,13 @@ def _parts_of_it(
     if case.may_change("max-model-len") and case.deployment.integer("max-model-len") != AUTO:
         tokens = share.longest(goal.least_tokens, most, goal.concurrency)
         if tokens is not None:
-            why = f"requests of up to {tokens:,} tokens fit, where {most:,} do not"
             changed = {**settings, "max-model-len": tokens}
-            yield _proposal(case, option, changed, [*reasons, why], tokens, goal.concurrency)
+            yield replace(_proposal(case, option, changed, reasons, tokens, goal.concurrency), cuts="max-model-len")
     if case.deployment.integer("concurrency") is not None and case.may_change("concurrency"):
         requests = share.most_requests(most, goal.least_concurrency, goal.concurrency)
         if requests is not None:
-            why = f"{requests:,} requests at once fit, where {goal.concurrency:,} do not"
-            yield _proposal(case, option, {**settings, "concurrency": requests}, [*reasons, why], most, requests)
+            changed = {**settings, "concurrency": requests}
+            yield replace(_proposal(case, option, changed, reasons, most, requests), cuts="concurrency")
 
 
 def _proposal(
@@ -172,6 +174,7 @@ def _proposal(
         tokens=tokens,
         concurrency=concurrency,
         model=option.model,
+        tuned=option.tuned,
     )
 
 

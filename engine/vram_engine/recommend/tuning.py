@@ -12,7 +12,7 @@ from vram_engine.deployment import Deployment, Scalar
 from vram_engine.hardware import Gpu, Node
 from vram_engine.model.spec import ModelSpec
 from vram_engine.recommend.goal import Goal
-from vram_engine.recommend.options import Option
+from vram_engine.recommend.options import UTILIZATIONS, Option, leaves_enough
 from vram_engine.resolution import engine_args
 from vram_engine.sizing.batch import LARGE_GPU, LARGEST_GPU, batch
 
@@ -37,8 +37,23 @@ def tuned_steps(deployment: Deployment, spec: ModelSpec, node: Node, goal: Goal)
         # Without chunks a step must hold a whole prompt; and with nothing to win, the default is vLLM's choice.
         del wanted["max-num-batched-tokens"]
     settings: dict[str, Scalar] = {name: then for name, (before, then) in wanted.items() if before != then}
+    share = highest_share(deployment, node.gpu) if goal.mode == "throughput" else None
+    if share is not None:
+        settings["gpu-memory-utilization"] = share
     if settings:
-        yield Option(settings, 0.0, _BECAUSE[goal.mode])
+        yield Option(settings, 0.0, _BECAUSE[goal.mode], tuned=True)
+
+
+def highest_share(deployment: Deployment, gpu: Gpu) -> float | None:
+    """The most of the GPU that vLLM may safely take, where that is more than it does; KV cache is what throughput is.
+
+    None where other engines are on the GPU, or the file says anything about its memory itself.
+    """
+    spoken = ("gpu-memory-utilization", "kv-cache-memory-bytes", "free-memory-bytes")
+    if deployment.peers or gpu.unified_memory or any(deployment.effective(name) is not None for name in spoken):
+        return None
+    most = max(UTILIZATIONS)
+    return most if leaves_enough(most, gpu.memory_bytes, gpu.memory_bytes) else None
 
 
 def step_tokens(gpu: Gpu, goal: Goal) -> int:
