@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vram_engine.analysis import Analysis, Context
 from vram_engine.offering import Recommended, case_of, recommended
 from vram_engine.recommend.goal import Asked
 from vram_engine.recommend.gpus import Fitting, fitting_gpus, more_gpus
 from vram_engine.syntax.edits import apply
-from vram_lsp.checking import Checked
+
+if TYPE_CHECKING:
+    from vram_lsp.checking import Checked
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,6 +294,14 @@ async def _recommend(server: VramServer, *arguments: Any) -> dict[str, Any]:
     return execute_command.recommend(await _settled(server, arguments), server.abilities)
 
 
+async def _other_gpus(server: VramServer, *arguments: Any) -> dict[str, Any]:
+    """Answered, and shown to whoever chose it from a menu."""
+    snapshot = await _settled(server, arguments)
+    found = execute_command.other_gpus(snapshot, arguments[1] if len(arguments) > 1 else 0)
+    server.window_show_message(types.ShowMessageParams(types.MessageType.Info, found["message"]))
+    return found
+
+
 async def _settled(server: VramServer, arguments: tuple[Any, ...]) -> Snapshot:
     """The document a command names, once the models it lacks have been looked up."""
     uri = arguments[0] if arguments else None
@@ -350,7 +358,8 @@ def _guarded(answer: Callable[[], _T], otherwise: _T) -> _T:
 _DIAGNOSTIC_OPTIONS = types.DiagnosticOptions(inter_file_dependencies=False, workspace_diagnostics=False)
 _DOCUMENT_DIAGNOSTIC = _on_document(lambda snapshot, params, _: document_diagnostic(snapshot, params), NOTHING)
 _CODE_ACTION_OPTIONS = types.CodeActionOptions(
-    code_action_kinds=[types.CodeActionKind.QuickFix, code_action.FIX_ALL], resolve_provider=True
+    code_action_kinds=[types.CodeActionKind.QuickFix, types.CodeActionKind.Refactor, code_action.FIX_ALL],
+    resolve_provider=True,
 )
 
 _METHODS: tuple[tuple[str, Callable[..., Any], Any], ...] = (
@@ -381,5 +390,6 @@ _METHODS: tuple[tuple[str, Callable[..., Any], Any], ...] = (
 _COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (execute_command.PLAN, _plan),
     (execute_command.RECOMMEND, _recommend),
+    (execute_command.OTHER_GPUS, _other_gpus),
     (execute_command.CLEAR_CACHE, _clear_cache),
 )

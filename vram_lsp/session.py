@@ -20,6 +20,7 @@ from vram_engine.text import Encoding
 from vram_lsp.config import Config, HubMode, find_project, hub_mode, read_config
 from vram_lsp.lookups import Lookups, Question
 from vram_lsp.model_sources import model_sources
+from vram_lsp.recommending import Answer, answer
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ class Snapshot:
     def analysis(self) -> Analysis:
         """Computed once, whatever feature asks first."""
         return analyse(self.text, self.context)
+
+    @cached_property
+    def _answers(self) -> dict[int, Answer]:
+        return {}
+
+    def answer(self, index: int) -> Answer:
+        """The recommendations for one deployment, searched for once, when somebody first asks."""
+        if index not in self._answers:
+            self._answers[index] = answer(self.analysis, index, self.context)
+        return self._answers[index]
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from vram_engine.hardware import Node
 from vram_engine.model.spec import ModelSpec
 from vram_engine.modelled import unmodelled
 from vram_engine.recommend.goal import Goal
+from vram_engine.recommend.remembered import remembered
 from vram_engine.recommend.siblings import Sibling
 from vram_engine.refusals import refusals
 from vram_engine.resolution import engine_args, workload
@@ -130,4 +131,6 @@ def sized(case: Case, settings: Mapping[str, Scalar], spec: ModelSpec, tally: Ta
     if refusals(deployment, engine_args(deployment), spec, case.node) or unmodelled(deployment, spec):
         return None
     found = estimate(deployment, spec, case.node)
-    return Sized(deployment, spec, case.node, found, tally or Tally()) if isinstance(found, Estimate) else None
+    if not isinstance(found, Estimate):
+        return None
+    return Sized(deployment, spec, case.node, replace(found, demand=remembered(found.demand)), tally or Tally())
