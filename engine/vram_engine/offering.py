@@ -12,7 +12,7 @@ from vram_engine.fixing import edits_of
 from vram_engine.hardware import Node
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.plan import Plan
-from vram_engine.recommend.advice import Advice, Choice, advise
+from vram_engine.recommend.advice import Advice, Choice, advise, without_flag
 from vram_engine.recommend.case import Case, changed, may_change_all
 from vram_engine.recommend.goal import Asked, goal_of
 from vram_engine.recommend.siblings import catalogue_siblings
@@ -102,8 +102,20 @@ def _with_model(context: Context, choice: Choice) -> Context:
 
 
 def _written(analysis: Analysis, plan: Plan, choice: Choice, context: Context) -> Offer | None:
-    """The choice as edits, and the plan of the text they make."""
-    edits = edits_of(analysis, Fix(choice.title, ChangeSettings(plan.index, choice.settings)), context)
+    """The choice as edits, and the plan of the text they make; a flag that repeats the checkpoint is rather dropped."""
+    if choice.model is not None and _OF_THE_CHECKPOINT in choice.settings:
+        found = _edited(analysis, plan, without_flag(choice, _OF_THE_CHECKPOINT), context)
+        if found is not None:
+            return found
+    return _edited(analysis, plan, choice, context)
+
+
+_OF_THE_CHECKPOINT = "quantization"
+
+
+def _edited(analysis: Analysis, plan: Plan, choice: Choice, context: Context) -> Offer | None:
+    change = ChangeSettings(plan.index, choice.settings, choice.drops)
+    edits = edits_of(analysis, Fix(choice.title, change), context)
     if edits is None:
         return None
     after = analyse(apply(analysis.tree.text, edits), replace(context, dialects=analysis.dialects))

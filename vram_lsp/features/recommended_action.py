@@ -36,7 +36,9 @@ def recommended_actions(snapshot: Snapshot, span: Span) -> Iterator[types.CodeAc
         offers = snapshot.answer(plan.index).recommended.offers
         if offers:
             choice = offers[0].choice
-            changes = ", ".join(f"{name} {value}" for name, value in choice.settings.items())
+            changes = ", ".join(
+                [f"{name} {value}" for name, value in choice.settings.items()] + [f"no {name}" for name in choice.drops]
+            )
             data = {"uri": snapshot.uri, "version": snapshot.version, _KEY: plan.index}
             yield types.CodeAction(f"{APPLY}: {changes} ({preview(choice)})", REWRITE, data=data)
 

@@ -43,6 +43,7 @@ def offer_document(offer: Offer) -> dict[str, Any]:
     return {
         "title": choice.title,
         "settings": dict(choice.settings),
+        "drops": list(choice.drops),
         "verdict": offer.after.verdict,
         "headroom_bytes": choice.headroom_bytes,
         "headroom_before_bytes": choice.headroom_before,

@@ -32,7 +32,7 @@ class Choice:
     """A configuration that fits, and what it comes to. Bytes per GPU; ``tokens_per_s`` is all requests together.
 
     ``because`` are sentences on what its changes do, ``lost_by`` is why the one before it was preferred.
-    ``model`` is the checkpoint it names in place of the file's.
+    ``model`` is the checkpoint it names in place of the file's, ``drops`` are settings that leave the file.
     """
 
     settings: Mapping[str, Scalar]
@@ -49,6 +49,7 @@ class Choice:
     first_token_ms: float | None = None
     model: FoundModel | None = None
     tuned: bool = False
+    drops: tuple[str, ...] = ()
     lost_by: str = ""
 
 
@@ -267,6 +268,12 @@ def _slower(winner: Choice, loser: Choice, goal: Goal) -> str:
     return (
         f"the one before should give {winner.tokens_per_s or 0:,.0f} tokens/s, this one {loser.tokens_per_s or 0:,.0f}"
     )
+
+
+def without_flag(choice: Choice, name: str) -> Choice:
+    """The choice with a setting left out of the file in place of a value that says the same as the checkpoint."""
+    settings = {each: value for each, value in choice.settings.items() if each != name}
+    return replace(choice, settings=settings, drops=(name,), title=f"{title_of(settings)}, drop {name}")
 
 
 def title_of(settings: Mapping[str, Scalar]) -> str:
