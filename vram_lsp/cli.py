@@ -221,12 +221,33 @@ def _recommend(options: argparse.Namespace) -> int:
     from vram_engine.recommend.goal import Asked
     from vram_lsp import recommending, report
 
-    checked = _planned(options)
+    checked = _with_siblings(_planned(options)) if options.online else _planned(options)
     asked = Asked(options.request_tokens, options.concurrency, options.mode)
     if options.diff or options.apply:
         return _applied(checked, asked, options)
     given = recommending.answers(checked, asked, other_gpus=options.other_gpus)
     return report.show_recommendations(checked, given, options.format)
+
+
+def _with_siblings(checked: Checked) -> Checked:
+    """With the quantized checkpoints that the hub lists for the models of a file."""
+    from dataclasses import replace
+
+    from vram_engine.model.reference import Unanswered
+    from vram_engine.sources.hub import HuggingFaceHub
+    from vram_engine.sources.names import is_hub_id
+    from vram_lsp.lookups import find_model
+    from vram_lsp.model_sources import model_sources
+    from vram_lsp.recommending import looked_up
+
+    sources, hub, known = model_sources("on"), HuggingFaceHub(f"vram-lsp/{__version__}"), {}
+    for ref in {plan.ref for plan in checked.analysis.plans if plan.ref is not None and is_hub_id(plan.ref.name)}:
+        found = looked_up(ref, hub, lambda each: find_model(sources, each, ()))
+        if isinstance(found, Unanswered):
+            print(f"vram-lsp: quantized checkpoints: {found.reason}", file=sys.stderr)
+        else:
+            known[ref] = found
+    return replace(checked, context=replace(checked.context, siblings=known))
 
 
 def _applied(checked: Checked, asked: Asked, options: argparse.Namespace) -> int:

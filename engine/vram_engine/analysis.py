@@ -20,6 +20,7 @@ from vram_engine.model.spec import Unavailable
 from vram_engine.modelled import unmodelled
 from vram_engine.plan import Anchor, Plan, Where
 from vram_engine.recommend import Failing, recommendations
+from vram_engine.recommend.siblings import Sibling
 from vram_engine.refusals import refusals
 from vram_engine.resolution import engine_args, model_ref, node, workload
 from vram_engine.rules import RULES
@@ -39,7 +40,8 @@ class Context:
 
     ``models`` are look-ups that have been answered, ``settings`` come from arguments, project file, editor and this
     machine, ``dialects`` is what each document was before the last edit, ``severities`` overrides rules ("off" too),
-    ``measured`` are start-ups whose terms take the place of modelled ones.
+    ``measured`` are start-ups whose terms take the place of modelled ones, ``siblings`` are quantized checkpoints of a
+    model beside those that ship with the engine.
     """
 
     models: ModelsKnown = field(default_factory=dict)
@@ -47,6 +49,7 @@ class Context:
     dialects: tuple[str | None, ...] = ()
     severities: MappingOf[str, str] = field(default_factory=dict)
     measured: tuple[Measured, ...] = ()
+    siblings: MappingOf[ModelRef, tuple[Sibling, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from vram_engine.plan import Plan
 from vram_engine.recommend.advice import Advice, Choice, advise, without_flag
 from vram_engine.recommend.case import Case, changed, may_change_all
 from vram_engine.recommend.goal import Asked, goal_of
-from vram_engine.recommend.siblings import catalogue_siblings
+from vram_engine.recommend.siblings import Sibling, catalogue_siblings
 from vram_engine.rules.base import ChangeSettings, Fix
 from vram_engine.syntax.edits import TextEdit, apply
 from vram_engine.view.summary import missing
@@ -46,14 +46,14 @@ class Recommended:
 def recommended(analysis: Analysis, index: int, context: Context, asked: Asked | None = None) -> Recommended:
     """What to recommend for the deployment number ``index`` of a file."""
     plan = analysis.plans[index]
-    case = case_of(analysis, plan, asked)
+    case = case_of(analysis, plan, context, asked)
     if case is None:
         return Recommended(plan, None, reasons=missing(plan))
     advice = advise(case)
     return Recommended(plan, advice, tuple(_offers(analysis, plan, advice, context)))
 
 
-def case_of(analysis: Analysis, plan: Plan, asked: Asked | None = None) -> Case | None:
+def case_of(analysis: Analysis, plan: Plan, context: Context, asked: Asked | None = None) -> Case | None:
     """What the search starts from; None while the model, the GPU or a setting's effect is not known."""
     if not isinstance(plan.model, FoundModel) or not isinstance(plan.node, Node) or plan.unmodelled:
         return None
@@ -67,9 +67,17 @@ def case_of(analysis: Analysis, plan: Plan, asked: Asked | None = None) -> Case 
         spec,
         plan.node,
         goal_of(plan.deployment, spec, asked),
-        catalogue_siblings(plan.ref) if not spec.shapes_guessed else (),
+        _siblings(plan.ref, context) if not spec.shapes_guessed else (),
         may_change if _is_in_a_file(analysis) else may_change_all,
     )
+
+
+def _siblings(ref: ModelRef | None, context: Context) -> tuple[Sibling, ...]:
+    """Quantized checkpoints of a model: those of the catalogue, then those that somebody looked up."""
+    shipped = catalogue_siblings(ref)
+    known = {each.ref.name.casefold() for each in shipped}
+    found = context.siblings.get(ref, ()) if ref is not None else ()
+    return (*shipped, *(each for each in found if each.ref.name.casefold() not in known))
 
 
 # Values of the kind a setting takes, to see whether there is a place for one.

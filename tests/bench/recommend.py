@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from tests.bench.sizing import context_for
-from vram_engine.analysis import analyse
+from vram_engine.analysis import Context, analyse
 from vram_engine.offering import case_of
 from vram_engine.recommend.advice import advise
 from vram_engine.recommend.case import Case, Sized, at_share, sized
@@ -56,7 +56,7 @@ def main() -> None:
     print(f"{'':<18} {'sizings':>8} {'budgets':>9} {'per s':>9} {'with sizing':>12} {'search ms':>10} {'GPUs ms':>8}")
     for name, text in DEPLOYMENTS.items():
         analysis = analyse(text, context_for(text))
-        case = case_of(analysis, analysis.plans[0])
+        case = case_of(analysis, analysis.plans[0], Context())
         if case is None:
             print(f"{name:<18} not in the catalogue")
             continue

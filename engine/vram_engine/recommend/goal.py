@@ -57,7 +57,7 @@ def goal_of(deployment: Deployment, spec: ModelSpec, asked: Asked | None = None)
     written = deployment.integer("max-model-len") or 0
     said = asked.tokens or max(written, 0) or spoken
     longest = native if deployment.effective("hf-overrides") is None else max(native, said)
-    tokens = min(said or native, longest)
+    tokens = max(min(said or native, longest), 1)
     requests = max(asked.concurrency or deployment.integer("concurrency") or 1, 1)
     return Goal(
         tokens=tokens,

@@ -61,7 +61,22 @@ def usable(
     if capability is None:
         return ()
     return tuple(
-        each for each in siblings if bits(each.model.spec) < bits(spec) and _runs(each.model.spec, capability, version)
+        each
+        for each in siblings
+        if _is_alike(each.model.spec, spec)
+        and bits(each.model.spec) < bits(spec)
+        and _runs(each.model.spec, capability, version)
+    )
+
+
+def _is_alike(one: ModelSpec, other: ModelSpec) -> bool:
+    """Whether two models have one shape, whatever their pages say of each other."""
+    return (one.architecture, one.num_layers, one.hidden_size, one.num_attention_heads, one.num_key_value_heads) == (
+        other.architecture,
+        other.num_layers,
+        other.hidden_size,
+        other.num_attention_heads,
+        other.num_key_value_heads,
     )
 
 

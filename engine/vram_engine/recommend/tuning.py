@@ -16,6 +16,9 @@ from vram_engine.recommend.options import UTILIZATIONS, Option, leaves_enough
 from vram_engine.resolution import engine_args
 from vram_engine.sizing.batch import LARGE_GPU, LARGEST_GPU, batch
 
+# More than any engine runs at once, whatever a workload says.
+_MOST_REQUESTS = 4096
+
 _BECAUSE = {
     "latency": "short steps and few places keep answers even: a prefill never holds up the tokens of others for long",
     "throughput": "long steps and many places get the most out of each read of the weights",
@@ -58,18 +61,19 @@ def highest_share(deployment: Deployment, gpu: Gpu) -> float | None:
 
 def step_tokens(gpu: Gpu, goal: Goal) -> int:
     """Tokens a step should hold, never fewer than the requests that share it."""
+    sharing = min(goal.concurrency, _MOST_REQUESTS)
     if goal.mode == "latency":
-        return max(2048, goal.concurrency)
+        return max(2048, sharing)
     large = 16384 if goal.mode == "throughput" or gpu.memory_bytes >= LARGEST_GPU else 8192
     small = 8192 if goal.mode == "throughput" else 2048
-    return max(large if gpu.memory_bytes >= LARGE_GPU else small, goal.concurrency)
+    return max(large if gpu.memory_bytes >= LARGE_GPU else small, sharing)
 
 
 def step_requests(gpu: Gpu, goal: Goal, now: int) -> int:
     """Requests a step should hold: those that come, in eights, and for throughput all that a GPU of its class takes."""
-    asked = max(-(-goal.concurrency // 8) * 8, 8)
+    asked = min(max(-(-goal.concurrency // 8) * 8, 8), _MOST_REQUESTS)
     if goal.mode == "latency":
         return asked
     if goal.mode == "throughput":
         return max(asked, 1024 if gpu.memory_bytes >= LARGE_GPU else 256)
-    return max(asked, now) if goal.concurrency > now else now
+    return max(asked, now)

@@ -31,7 +31,7 @@ def known(text):
 def case(text, asked=None):
     """What a search of a text's only deployment starts from."""
     analysis = analyse(text, known(text))
-    return case_of(analysis, analysis.plans[0], asked)
+    return case_of(analysis, analysis.plans[0], Context(), asked)
 
 
 def best(text, asked=None):
