@@ -35,9 +35,9 @@ _CAPABILITY: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = MappingProx
     }
 )
 MARLIN_ON_TURING = Version(0, 14, 1)
-# vLLM's own figure for compressed-tensors and modelopt in 4-bit floats: not before V1 was the only engine.
+# A cautious floor: earlier releases had kernels for some of these checkpoints only.
 _FLOAT4_SINCE = Version(0, 11, 0)
-# 8-bit integers with 8-bit activations have no kernel on the newest data-centre GPUs.
+# Products of 8-bit integers have no kernel from Blackwell on.
 _NO_INT8_FROM = (10, 0)
 
 
