@@ -35,7 +35,7 @@ LAYERS = (
     ("rules",),
     ("analysis",),
     ("fixing", "view", "generate"),
-    ("safe_fixes",),
+    ("safe_fixes", "offering"),
     ("receipt_lines", "receipt_arguments", "receipt"),
 )
 ORDER = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -1,4 +1,4 @@
-"""The arguments of ``plan``, ``generate`` and ``receipt``: their own, and vLLM's flags as the strongest settings."""
+"""The arguments of the verbs that size: their own, and vLLM's flags as the strongest settings."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ OWN = {
     "estimator": "estimator",
 }
 
-_SWITCHES = frozenset({"--json", "--explain", "--online", "--write", "--force", "-", "-h", "--help"})
+_SWITCHES = frozenset(
+    {
+        *("--json", "--explain", "--online", "--write", "--force", "--diff", "--apply", "--other-gpus"),
+        *("-", "-h", "--help"),
+    }
+)
 _OPTIONS = frozenset(
     {
-        "--vllm-version",
-        "--html",
-        "--emit",
-        "--deployment",
-        "--output-dir",
+        *("--vllm-version", "--html", "--emit", "--deployment", "--output-dir"),
+        *("--format", "--mode", "--request-tokens"),
         *(f"--{option.replace('_', '-')}" for option in OWN),
     }
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vram_lsp import __version__
 
 if TYPE_CHECKING:
+    from vram_engine.recommend.goal import Asked
     from vram_lsp.checking import Checked
     from vram_lsp.config import HubMode
     from vram_lsp.server import VramServer
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words and words[0].startswith("--") and "--stdio" in words:
         words = ["serve", *words]
     rest: list[str] = []
-    if words[:1] in (["plan"], ["generate"], ["receipt"]):
+    if words[:1] in (["plan"], ["recommend"], ["generate"], ["receipt"]):
         from vram_lsp.arguments import split_plan
 
         words, rest = split_plan(words)
@@ -110,6 +111,24 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--force", action="store_true", help="write over files that are there")
     _add_hardware(generate)
     generate.epilog = plan.epilog
+
+    recommend = verbs.add_parser(
+        "recommend",
+        help="the configuration that serves what is asked for, and why",
+        description="What to change in every deployment of FILE, or of a model given by vLLM's own flags. "
+        "--request-tokens and --concurrency are what must be served.",
+        allow_abbrev=False,
+    )
+    recommend.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    recommend.add_argument("--format", choices=("text", "json"), default="text")
+    recommend.add_argument("--online", action="store_true", help=_ONLINE)
+    recommend.add_argument("--request-tokens", type=_count, metavar="L", help="tokens a request may have")
+    recommend.add_argument("--mode", choices=("balanced", "throughput", "latency"), help="what matters most")
+    recommend.add_argument("--other-gpus", action="store_true", help="on which GPUs it fits as it is, and how many")
+    recommend.add_argument("--diff", action="store_true", help="show what --apply would change, and change nothing")
+    recommend.add_argument("--apply", action="store_true", help="write the best recommendation into FILE")
+    _add_hardware(recommend)
+    recommend.epilog = plan.epilog
 
     receipt = verbs.add_parser(
         "receipt",
@@ -203,6 +222,12 @@ def _mended(checked: list[Checked], options: argparse.Namespace) -> list[Checked
 
 def _plan(options: argparse.Namespace) -> int:
     from vram_lsp import report
+
+    return report.show_plan(_planned(options), as_json=options.json, explain=options.explain, page=options.html)
+
+
+def _planned(options: argparse.Namespace) -> Checked:
+    """The deployments of a file or of the arguments; raises UsageError where there is neither."""
     from vram_lsp.arguments import plan_settings
     from vram_lsp.checking import analysed_arguments, analysed_file
     from vram_lsp.model_sources import model_sources
@@ -210,12 +235,61 @@ def _plan(options: argparse.Namespace) -> int:
     sources = model_sources(_hub(options))
     settings = plan_settings(options)
     if options.file is not None:
-        checked = analysed_file(options.file, settings, sources)
-    elif any(setting.name in ("model", "params-b") for setting in settings):
-        checked = analysed_arguments(settings, sources)
+        return analysed_file(options.file, settings, sources)
+    if any(setting.name in ("model", "params-b") for setting in settings):
+        return analysed_arguments(settings, sources)
+    raise UsageError(f"{options.verb} needs a FILE, or --model with flags of vllm serve")
+
+
+def _recommend(options: argparse.Namespace) -> int:
+    from vram_engine.recommend.goal import Asked
+    from vram_lsp import recommending, report
+
+    checked = _with_siblings(_planned(options)) if options.online else _planned(options)
+    asked = Asked(options.request_tokens, options.concurrency, options.mode)
+    if options.diff or options.apply:
+        return _applied(checked, asked, options)
+    given = recommending.answers(checked, asked, other_gpus=options.other_gpus)
+    return report.show_recommendations(checked, given, options.format)
+
+
+def _with_siblings(checked: Checked) -> Checked:
+    """With the quantized checkpoints that the hub lists for the models of a file."""
+    from dataclasses import replace
+
+    from vram_engine.model.reference import Unanswered
+    from vram_engine.sources.hub import HuggingFaceHub
+    from vram_engine.sources.names import is_hub_id
+    from vram_lsp.lookups import find_model
+    from vram_lsp.model_sources import model_sources
+    from vram_lsp.recommending import looked_up
+
+    sources, hub, known = model_sources("on"), HuggingFaceHub(f"vram-lsp/{__version__}"), {}
+    for ref in {plan.ref for plan in checked.analysis.plans if plan.ref is not None and is_hub_id(plan.ref.name)}:
+        found = looked_up(ref, hub, lambda each: find_model(sources, each, ()))
+        if isinstance(found, Unanswered):
+            print(f"vram-lsp: quantized checkpoints: {found.reason}", file=sys.stderr)
+        else:
+            known[ref] = found
+    return replace(checked, context=replace(checked.context, siblings=known))
+
+
+def _applied(checked: Checked, asked: Asked, options: argparse.Namespace) -> int:
+    """The best recommendations shown as a diff, or written."""
+    from vram_lsp import mending, recommending
+    from vram_lsp.checking import analysed_again
+    from vram_lsp.model_sources import model_sources
+
+    if checked.path is None:
+        raise UsageError("--apply and --diff need a FILE")
+    sources = model_sources(_hub(options))
+    after = recommending.applied(checked, asked, lambda text, old: analysed_again(text, old, sources))
+    if options.diff:
+        sys.stdout.write(mending.diff([checked], [after]))
     else:
-        raise UsageError("plan needs a FILE, or --model with flags of vllm serve")
-    return report.show_plan(checked, as_json=options.json, explain=options.explain, page=options.html)
+        mending.write([checked], [after])
+    is_well = all(plan.verdict == "fits" for plan in after.analysis.plans)
+    return CLEAN if is_well else FOUND
 
 
 def _generate(options: argparse.Namespace) -> int:
@@ -313,6 +387,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "plan": _plan,
     "generate": _generate,
+    "recommend": _recommend,
     "receipt": _receipt,
     "detect": _detect,
     "explain": _explain,

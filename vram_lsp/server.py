@@ -446,6 +446,14 @@ async def _create(server: VramServer, created: conversion.Created, answer: dict[
 _NO_DOCUMENT = "the first argument must be the URI of an open document"
 
 
+async def _other_gpus(server: VramServer, *arguments: Any) -> dict[str, Any]:
+    """Answered, and shown to whoever chose it from a menu."""
+    snapshot = await _settled(server, arguments)
+    found = execute_command.other_gpus(snapshot, arguments[1] if len(arguments) > 1 else 0)
+    server.window_show_message(types.ShowMessageParams(types.MessageType.Info, found["message"]))
+    return found
+
+
 async def _settled(server: VramServer, arguments: tuple[Any, ...]) -> Snapshot:
     """The document a command names, once the models it lacks have been looked up."""
     uri = arguments[0] if arguments else None
@@ -517,7 +525,8 @@ def _guarded(answer: Callable[[], _T], otherwise: _T) -> _T:
 
 _DIAGNOSTIC_OPTIONS = types.DiagnosticOptions(inter_file_dependencies=True, workspace_diagnostics=False)
 _CODE_ACTION_OPTIONS = types.CodeActionOptions(
-    code_action_kinds=[types.CodeActionKind.QuickFix, code_action.FIX_ALL, conversion.KIND], resolve_provider=True
+    code_action_kinds=[types.CodeActionKind.QuickFix, types.CodeActionKind.Refactor, code_action.FIX_ALL],
+    resolve_provider=True,
 )
 
 _METHODS: tuple[tuple[str, Callable[..., Any], Any], ...] = (
@@ -555,5 +564,6 @@ _COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (plan_page.PLAN_PAGE, _plan_page),
     (execute_command.RECOMMEND, _recommend),
     (conversion.GENERATE, _generate),
+    (execute_command.OTHER_GPUS, _other_gpus),
     (execute_command.CLEAR_CACHE, _clear_cache),
 )

@@ -19,6 +19,7 @@ from vram_engine.model.reference import ModelRef
 from vram_engine.ports import DetectedGpu
 from vram_engine.sources.names import is_hub_id
 from vram_engine.text import Encoding
+from vram_lsp import recommending
 from vram_lsp.config import Config, HubMode, find_project, hub_mode, read_config
 from vram_lsp.lookups import Lookups, Question
 from vram_lsp.model_sources import model_sources
@@ -41,6 +42,16 @@ class Snapshot:
     def analysis(self) -> Analysis:
         """Computed once, whatever feature asks first."""
         return analyse(self.text, self.context, self.before)
+
+    @cached_property
+    def _answers(self) -> dict[int, recommending.Answer]:
+        return {}
+
+    def answer(self, index: int) -> recommending.Answer:
+        """The recommendations for one deployment, searched for once, when somebody first asks."""
+        if index not in self._answers:
+            self._answers[index] = recommending.answer(self.analysis, index, self.context)
+        return self._answers[index]
 
 
 @dataclass(slots=True)

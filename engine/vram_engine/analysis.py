@@ -22,6 +22,7 @@ from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.modelled import unmodelled
 from vram_engine.plan import Anchor, Plan, Where, worst
 from vram_engine.recommend import Failing, recommendations
+from vram_engine.recommend.siblings import Sibling
 from vram_engine.refusals import refusals
 from vram_engine.resolution import choices, draft_ref, engine_args, model_ref, node, workload
 from vram_engine.resumed import resumed
@@ -46,7 +47,8 @@ class Context:
     ``files`` are files that were asked for, ``folders`` the absolute paths of those that the text belongs to,
     ``models`` are look-ups that have been answered, ``settings`` come from arguments, project file, editor and this
     machine, ``dialects`` is what each document was before the last edit, ``severities`` overrides rules ("off" too),
-    ``measured`` are start-ups whose terms take the place of modelled ones.
+    ``measured`` are start-ups whose terms take the place of modelled ones, ``siblings`` are quantized checkpoints of a
+    model beside those that ship with the engine.
     """
 
     models: ModelsKnown = field(default_factory=dict)
@@ -56,6 +58,7 @@ class Context:
     measured: tuple[Measured, ...] = ()
     files: FilesKnown = field(default_factory=dict)
     folders: tuple[str, ...] = ()
+    siblings: MappingOf[ModelRef, tuple[Sibling, ...]] = field(default_factory=dict)
 
     def knowing(self, answers: MappingOf[Wanted, Answer]) -> Context:
         """The same with answers to what was wanted."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vram_engine.analysis import Analysis, Context, deployments_of
 from vram_engine.deployment import Deployment, Known, Scalar
 from vram_engine.dialects.directives import read_directives
-from vram_engine.dialects.writing import settings_written, with_gpus
+from vram_engine.dialects.writing import settings_dropped, settings_written, with_gpus
 from vram_engine.rules.base import Change, ChangeSettings, Finding, Fix, RenameKey, ReplaceText
 from vram_engine.syntax.comments import line_for_comments
 from vram_engine.syntax.edits import TextEdit, apply, rename_key, rewrite_value
@@ -22,7 +23,7 @@ def edits_of(analysis: Analysis, fix: Fix, context: Context) -> tuple[TextEdit, 
     change = fix.change
     if isinstance(change, ChangeSettings):
         deployment = analysis.plans[change.deployment].deployment
-        change = ChangeSettings(change.deployment, with_gpus(deployment, change.values))
+        change = replace(change, values=with_gpus(deployment, change.values))
     edits = _written(analysis, change)
     if not edits:
         return None
@@ -79,7 +80,10 @@ def _more_ignored(text: str, comment: Span, rule: str) -> TextEdit:
 def _written(analysis: Analysis, change: Change) -> tuple[TextEdit, ...] | None:
     tree = analysis.tree
     if isinstance(change, ChangeSettings):
-        return settings_written(tree, analysis.plans[change.deployment].deployment, change.values)
+        deployment = analysis.plans[change.deployment].deployment
+        written = settings_written(tree, deployment, change.values)
+        dropped = settings_dropped(tree, deployment, change.drops)
+        return None if written is None or dropped is None else (*written, *dropped)
     if isinstance(change, ReplaceText):
         return (TextEdit(change.span, change.text),)
     entry = entry_at(tree.documents[change.place.document].root, change.place.route)
@@ -96,7 +100,10 @@ def _changes_only_that(analysis: Analysis, after: Tree, change: ChangeSettings, 
     if len(read) != len(before):
         return False
     for index, (old, new) in enumerate(zip(before, read, strict=True)):
-        wanted = _values(old) | (dict(change.values) if index == change.deployment else {})
+        wanted = _values(old)
+        if index == change.deployment:
+            wanted |= change.values
+            wanted = {name: value for name, value in wanted.items() if name not in change.drops}
         if _values(new) != wanted:
             return False
     return True

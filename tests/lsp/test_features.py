@@ -47,8 +47,9 @@ def edited(snapshot, edit):
 
 
 def test_a_client_that_cannot_resolve_gets_edits_at_once(snapshot):
-    """Every action carries its edit, in the oldest form there is."""
-    actions = code_action.code_actions(taken := snapshot(QWEN), asked(taken), LEAST)
+    """Every action that is no command carries its edit, in the oldest form there is."""
+    found = code_action.code_actions(taken := snapshot(QWEN), asked(taken), LEAST)
+    actions = [each for each in found if each.command is None]
     assert actions
     assert all(action.edit.changes is not None and action.data is None for action in actions)
 
@@ -66,6 +67,38 @@ def test_a_client_that_resolves_gets_the_edit_it_chose(snapshot):
     for each in lazy:
         each.data = json.loads(json.dumps(each.data))
     assert [code_action.resolved(taken, each, RESOLVING).edit for each in lazy] == [each.edit for each in eager]
+
+
+def test_the_recommended_configuration_is_one_edit_with_its_memory_before_and_after(snapshot):
+    """One L4 lacks what the weights of 27.5 GiB need beyond it; the edit of the action makes it fit."""
+    taken = snapshot(QWEN)
+    (lazy,) = code_action.code_actions(taken, asked(taken, [code_action.REWRITE]), RESOLVING)
+    assert lazy.title.startswith("Apply the recommended configuration: tensor-parallel-size 2 (free per GPU: -")
+    assert lazy.title.endswith(" GiB after)")
+    lazy.data = json.loads(json.dumps(lazy.data))
+    after = edited(taken, code_action.resolved(taken, lazy, RESOLVING).edit)
+    assert after == QWEN + "tensor-parallel-size: 2\n"
+    assert analyse(after, taken.context).plans[0].verdict == "fits"
+
+
+def test_nothing_is_searched_for_while_nobody_looks(snapshot):
+    """An editor that asks by itself whether there are actions gets quick fixes alone."""
+    taken = snapshot(QWEN)
+    params = asked(taken)
+    params.context.trigger_kind = types.CodeActionTriggerKind.Automatic
+    assert {each.kind for each in code_action.code_actions(taken, params, RESOLVING)} == {types.CodeActionKind.QuickFix}
+
+
+def test_other_gpus_are_named_with_how_many_it_takes(snapshot):
+    """27.5 GiB of weights need more than one GPU of 24 GiB, and one of 80 GiB holds them."""
+    taken = snapshot(QWEN)
+    actions = code_action.code_actions(taken, asked(taken, ["refactor"]), LEAST)
+    (command,) = [each.command for each in actions if each.command is not None]
+    assert (command.command, command.arguments) == (execute_command.OTHER_GPUS, [URI, 0])
+    found = {each["id"]: each["count"] for each in execute_command.other_gpus(taken, 0)["gpus"]}
+    assert found["h100-sxm-80"] == 1
+    assert found["l4"] >= 2
+    assert execute_command.other_gpus(taken, 9)["gpus"] == []
 
 
 def test_an_action_for_an_older_text_is_refused(snapshot):

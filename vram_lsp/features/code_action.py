@@ -1,4 +1,5 @@
-"""textDocument/codeAction, codeAction/resolve: fixes of the findings under the cursor, ignoring them, all safe fixes.
+"""textDocument/codeAction, codeAction/resolve: fixes of the findings under the cursor, ignoring them, all safe fixes,
+and the recommended configuration of the deployment.
 
 A client that resolves gets titles, and the edit of the one it chose when it chose it; any other gets edits at once.
 """
@@ -20,6 +21,14 @@ from vram_engine.syntax.edits import TextEdit
 from vram_engine.text import Span
 from vram_lsp import proto
 from vram_lsp.features import conversion
+from vram_lsp.features.recommended_action import (
+    REFACTOR,
+    REWRITE,
+    is_asked_for,
+    other_gpu_actions,
+    recommended_actions,
+    recommended_edits,
+)
 from vram_lsp.session import Snapshot
 
 FIX_ALL = "source.fixAll.vram-lsp"
@@ -44,18 +53,37 @@ def code_actions(
 ) -> list[types.CodeAction]:
     """Every action for what touches the range, of the kinds the client asks for."""
     only = [str(getattr(kind, "value", kind)) for kind in params.context.only or []]
+    span = proto.span_of(snapshot.analysis.tree.lines, params.range, snapshot.encoding)
+    asked = is_asked_for(params.context)
+    whole = list(_configurations(snapshot, span, abilities)) if asked and _is_wanted(REWRITE, only) else []
+    shown = list(other_gpu_actions(snapshot, span)) if asked and _is_wanted(REFACTOR, only) else []
+    forms = _conversions(snapshot, params, only, abilities)
+    return [*_offered_edits(snapshot, span, only, abilities), *whole, *shown, *forms]
+
+
+def _configurations(snapshot: Snapshot, span: Span, abilities: proto.Abilities) -> Iterator[types.CodeAction]:
+    """The recommended configurations, with their edits for a client that does not resolve."""
+    for action in recommended_actions(snapshot, span):
+        edits = recommended_edits(snapshot, action.data)
+        if abilities.resolves_edits or not edits:
+            yield action
+        else:
+            yield _with_edit(snapshot, types.CodeAction(action.title, action.kind), edits, abilities)
+
+
+def _offered_edits(
+    snapshot: Snapshot, span: Span, only: Sequence[str], abilities: proto.Abilities
+) -> list[types.CodeAction]:
+    """Quick fixes and the fix for all."""
     offers: list[_Offer] = []
     if _is_wanted("quickfix", only):
-        span = proto.span_of(snapshot.analysis.tree.lines, params.range, snapshot.encoding)
         offers += _quick_fixes(snapshot, span, abilities)
     if _is_wanted(FIX_ALL, only) and has_safe_fixes(snapshot.analysis):
         offers.append(_FIX_ALL_OFFER)
     if abilities.resolves_edits:
-        lazy = [_action(snapshot, offer, data=_data(snapshot, offer)) for offer in offers]
-        return lazy + _conversions(snapshot, params, only, abilities)
+        return [_action(snapshot, offer, data=_data(snapshot, offer)) for offer in offers]
     written = ((offer, _edits(snapshot, offer)) for offer in offers)
-    ready = [_with_edit(snapshot, _action(snapshot, offer), edits, abilities) for offer, edits in written if edits]
-    return ready + _conversions(snapshot, params, only, abilities)
+    return [_with_edit(snapshot, _action(snapshot, offer), edits, abilities) for offer, edits in written if edits]
 
 
 def _conversions(
@@ -70,6 +98,11 @@ def resolved(snapshot: Snapshot, action: types.CodeAction, abilities: proto.Abil
     """The action with its edit; an LSP error where the document has moved on or the fix cannot be written there."""
     if conversion.is_one(action):
         return conversion.resolved(snapshot, action)
+    if action.command is not None:
+        return action
+    recommended = recommended_edits(snapshot, action.data)
+    if recommended:
+        return _with_edit(snapshot, action, recommended, abilities)
     offer = _offered(snapshot, action)
     if offer is None:
         raise JsonRpcException("the document has changed since", types.LSPErrorCodes.ContentModified)

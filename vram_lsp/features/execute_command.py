@@ -4,42 +4,50 @@ from __future__ import annotations
 
 from typing import Any
 
-from vram_engine.fixing import edits_of
-from vram_engine.plan import Plan
-from vram_engine.recommend import Recommendation
-from vram_engine.rules.base import ChangeSettings, Fix
+from vram_engine.recommend.gpus import Fitting
 from vram_lsp import proto
+from vram_lsp.recommending import gpus_for
 from vram_lsp.session import Snapshot
 
 PLAN = "vramLsp.plan"
 RECOMMEND = "vramLsp.recommend"
+OTHER_GPUS = "vramLsp.otherGpus"
 CLEAR_CACHE = "vramLsp.clearCache"
+
+_MOST_GPUS = 12
 
 
 def recommend(snapshot: Snapshot, abilities: proto.Abilities) -> dict[str, Any]:
-    """The recommendations for every deployment, each with the edit that follows it where one can be written."""
+    """The document of ``recommend --format json``, each recommendation with the edit that follows it."""
     plans = snapshot.analysis.plans
-    return {"schema_version": 1, "deployments": [_recommended(snapshot, each, abilities) for each in plans]}
+    return {"schema_version": 1, "deployments": [_recommended(snapshot, each.index, abilities) for each in plans]}
 
 
-def _recommended(snapshot: Snapshot, of: Plan, abilities: proto.Abilities) -> dict[str, Any]:
-    found = [_recommendation(snapshot, of, each, abilities) for each in of.recommendations]
-    return {"name": of.deployment.name, "verdict": of.verdict, "recommendations": found}
+def _recommended(snapshot: Snapshot, index: int, abilities: proto.Abilities) -> dict[str, Any]:
+    from vram_lsp.report.recommendation import answer_document
 
-
-def _recommendation(snapshot: Snapshot, of: Plan, given: Recommendation, abilities: proto.Abilities) -> dict[str, Any]:
-    fix = Fix(given.title, ChangeSettings(of.index, given.settings))
-    edits = edits_of(snapshot.analysis, fix, snapshot.context)
-    edit = None
-    if edits is not None:
-        lines, versioned = snapshot.analysis.tree.lines, abilities.versioned_edits
-        edit = proto.workspace_edit(
-            snapshot.uri, snapshot.version, lines, edits, snapshot.encoding, versioned=versioned
+    answer = snapshot.answer(index)
+    document = answer_document(answer)
+    lines, versioned = snapshot.analysis.tree.lines, abilities.versioned_edits
+    for each, offer in zip(document["recommendations"], answer.recommended.offers, strict=True):
+        each["edit"] = proto.workspace_edit(
+            snapshot.uri, snapshot.version, lines, offer.edits, snapshot.encoding, versioned=versioned
         )
-    return {
-        "title": given.title,
-        "settings": dict(given.settings),
-        "verdict": given.verdict,
-        "headroom_bytes": given.headroom_bytes,
-        "edit": edit,
-    }
+    return document
+
+
+def other_gpus(snapshot: Snapshot, index: Any) -> dict[str, Any]:
+    """The GPUs of the catalogue a deployment fits as it is written, how many of each, and a sentence that says so."""
+    from vram_lsp.report.recommendation import fitting_document
+
+    known = isinstance(index, int) and 0 <= index < len(snapshot.analysis.plans)
+    found = gpus_for(snapshot.analysis, index) if known else ()
+    return {"message": _gpus_in_words(found), "gpus": [fitting_document(each) for each in found]}
+
+
+def _gpus_in_words(found: tuple[Fitting, ...]) -> str:
+    if not found:
+        return "No GPU of the catalogue is known to hold it as it is written, not even eight of one kind."
+    named = ", ".join(f"{each.count} x {each.gpu.id}" for each in found[:_MOST_GPUS])
+    more = f" and {len(found) - _MOST_GPUS} other kinds" if len(found) > _MOST_GPUS else ""
+    return f"Fits as it is written, least memory first: {named}{more}."

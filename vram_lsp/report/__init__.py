@@ -16,6 +16,7 @@ from vram_lsp.session import catalogue_id
 
 if TYPE_CHECKING:
     from vram_lsp.receipts import Receipt
+    from vram_lsp.recommending import Answer
 
 
 def print_json(value: Any) -> None:
@@ -68,6 +69,20 @@ def _write_page(checked: Checked, page: Path) -> None:
         page.write_text(html.plan_page(document.plan_document(checked)), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{page} cannot be written: {error.strerror or error}") from error
+
+
+def show_recommendations(checked: Checked, answers: Sequence[Answer], form: str) -> int:
+    """The recommendations for every deployment of one file."""
+    from vram_lsp.report import recommendation
+
+    _complain([checked])
+    if not answers:
+        raise UsageError(f"{checked.path} holds no vLLM deployment that is understood")
+    if form == "json":
+        print_json(recommendation.recommendation_document(answers))
+    else:
+        recommendation.print_recommendations(answers)
+    return CLEAN
 
 
 def show_receipt(given: Receipt, log: str, written: Path | None, *, as_json: bool) -> int:

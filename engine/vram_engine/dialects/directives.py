@@ -23,10 +23,13 @@ KEYS = {
     "gen-tokens": "gen-tokens",
     "vllm": "vllm-version",
     "estimator": "estimator",
+    "mode": "mode",
 }
 ESTIMATORS = ("startup", "closed_form")
+MODES = ("balanced", "throughput", "latency")
 
-_TEXT_KEYS = frozenset({"gpu", "vllm", "estimator"})
+_WORDS = {"estimator": ESTIMATORS, "mode": MODES}
+_TEXT_KEYS = frozenset({"gpu", "vllm", *_WORDS})
 _LARGEST = 2**53
 _PREFIX = re.compile(r"[ \t]*vram[ \t]*:[ \t]*")
 _ITEM = re.compile(
@@ -124,8 +127,8 @@ def _text_value(key: str, written: str) -> str | None:
     if key == "vllm":
         version = parse_version(written)
         return str(version) if version else None
-    if key == "estimator":
-        return written if written in ESTIMATORS else None
+    if key in _WORDS:
+        return written if written in _WORDS[key] else None
     return written or None
 
 
@@ -137,6 +140,6 @@ def _count(written: str) -> int | None:
 def _expected(key: str) -> str:
     if key == "vllm":
         return "expected a release such as 0.32.0"
-    if key == "estimator":
-        return f"expected one of {', '.join(ESTIMATORS)}"
+    if key in _WORDS:
+        return f"expected one of {', '.join(_WORDS[key])}"
     return "expected a whole number above 0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
 
 from vram_engine.deployment import (
@@ -20,7 +20,7 @@ from vram_engine.deployment import (
     TextSite,
 )
 from vram_engine.ranks import engines_here
-from vram_engine.syntax.edits import TextEdit, quoted, set_value
+from vram_engine.syntax.edits import TextEdit, quoted, remove_entry, set_value
 from vram_engine.syntax.nodes import Tree
 from vram_engine.text import Span
 
@@ -55,6 +55,20 @@ def settings_written(tree: Tree, deployment: Deployment, values: Mapping[str, Sc
             return None
         # A size and its GPUs may be one and the same number in the file.
         edits += (edit for edit in written if edit not in edits)
+    return tuple(edits)
+
+
+def settings_dropped(tree: Tree, deployment: Deployment, names: Iterable[str]) -> tuple[TextEdit, ...] | None:
+    """The edits that take settings out of the maps they stand in; None where one stands elsewhere or more than once."""
+    edits: list[TextEdit] = []
+    for name in names:
+        said, setting = deployment.settings.get(name, ()), deployment.effective(name)
+        if setting is None or setting.place is None or setting.origin != "file":
+            return None
+        edit = remove_entry(tree, setting.place.document, setting.place.route)
+        if edit is None or sum(each.origin == "file" for each in said) != 1:
+            return None
+        edits.append(edit)
     return tuple(edits)
 
 

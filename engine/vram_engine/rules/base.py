@@ -20,10 +20,11 @@ Safety = Literal["safe", "unsafe"]
 
 @dataclass(frozen=True, slots=True)
 class ChangeSettings:
-    """Give settings of one deployment other values."""
+    """Give settings of one deployment other values, and take those in ``drops`` out."""
 
     deployment: int
     values: Mapping[str, Scalar]
+    drops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

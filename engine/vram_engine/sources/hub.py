@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 from urllib.parse import quote
 
 from vram_engine.model.reference import CheckpointFacts, ModelRef, Unanswered
@@ -31,6 +32,7 @@ from vram_engine.sources.checkpoint import (
 from vram_engine.sources.deadline import in_parallel, within
 from vram_engine.sources.hub_reasons import Asked
 from vram_engine.sources.hub_requests import HubError, HubRequests
+from vram_engine.sources.hub_siblings import quantized_on_hub
 from vram_engine.sources.model_files import (
     CONFIG,
     LONGEST_JSON,
@@ -40,6 +42,8 @@ from vram_engine.sources.model_files import (
     json_object,
 )
 from vram_engine.sources.names import host_of, is_commit, is_hub_id, is_revision, shown
+
+_T = TypeVar("_T")
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 
@@ -65,6 +69,13 @@ class HuggingFaceHub:
 
     def fetch(self, ref: ModelRef) -> ModelFiles | Unanswered:
         """The files of a model as they are on the hub now, or why there is no answer."""
+        return self._answered(ref, lambda requests: _Repository.listed(requests).files())
+
+    def quantized(self, ref: ModelRef) -> tuple[str, ...] | Unanswered:
+        """Ids of repositories that hold the model in fewer bits, or why there is no answer."""
+        return self._answered(ref, quantized_on_hub)
+
+    def _answered(self, ref: ModelRef, ask: Callable[[HubRequests], _T]) -> _T | Unanswered:
         never = self._never_asked(ref)
         if never is not None:
             return never
@@ -72,7 +83,7 @@ class HuggingFaceHub:
         if host is None:
             return Unanswered("HF_ENDPOINT is not a web address")
         try:
-            return within(self._budget_s, partial(self._fetched, ref, host, time.monotonic() + self._budget_s))
+            return within(self._budget_s, partial(self._asked, ref, host, time.monotonic() + self._budget_s, ask))
         except TimeoutError:
             return Unanswered(f"{host} did not answer in time", for_all=True)
 
@@ -87,14 +98,14 @@ class HuggingFaceHub:
             return Unanswered("VLLM_USE_MODELSCOPE is set, and ModelScope is not read")
         return None
 
-    def _fetched(self, ref: ModelRef, host: str, until: float) -> ModelFiles | Unanswered:
+    def _asked(self, ref: ModelRef, host: str, until: float, ask: Callable[[HubRequests], _T]) -> _T | Unanswered:
         try:
             token = _token()
         except Exception:  # an exchange or refresh of credentials failed; its text may hold some
             return Unanswered("your Hugging Face token cannot be read: run hf auth login again", for_all=True)
         asked = Asked(self.endpoint, host, ref.name, ref.revision, token is not None)
         try:
-            return _Repository.listed(HubRequests(asked, token, self._agent, until)).files()
+            return ask(HubRequests(asked, token, self._agent, until))
         except HubError as error:
             return error.unanswered
 

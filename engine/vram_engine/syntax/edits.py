@@ -79,6 +79,24 @@ def rename_key(entry: Entry, key: str) -> TextEdit | None:
     return TextEdit(entry.key.span, quoted(key, entry.key.style))
 
 
+def remove_entry(tree: Tree, document: int, route: Route) -> TextEdit | None:
+    """Take out the key at ``route`` with its line; None where it shares the line, is alone, or may be referred to."""
+    root = tree.documents[document].root if document < len(tree.documents) else None
+    entry, parent = entry_at(root, route), node_at(root, route[:-1])
+    if entry is None or not isinstance(parent, Mapping) or parent.flow or len(parent.entries) < 2:
+        return None
+    start = tree.lines.starts[tree.lines.line_of(entry.key.span.start)]
+    end = _end_of_entry(tree, entry)
+    written = tree.text[entry.value.span.start : entry.value.span.end]
+    if tree.text[start : entry.key.span.start].strip(" ") or not isinstance(entry.value, Scalar) or "\n" in written:
+        return None
+    if "&" in tree.text[entry.key.span.end : entry.value.span.start] + written[:1]:
+        return None
+    line = tree.lines.line_of(entry.key.span.start)
+    is_last_line = line + 1 >= len(tree.lines.starts)
+    return TextEdit(Span(start, end if is_last_line else tree.lines.starts[line + 1]), "")
+
+
 def quoted(value: str, style: str) -> str:
     """``value`` as a YAML scalar of ``style``; a plain string that YAML would read as something else is quoted."""
     if style == "'":

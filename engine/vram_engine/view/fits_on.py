@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from vram_engine.estimate import Estimate, estimate
-from vram_engine.facts.gpus import all_gpus
 from vram_engine.feasibility import fits
 from vram_engine.hardware import Gpu, Node
 from vram_engine.model.reference import FoundModel
 from vram_engine.plan import Plan
+from vram_engine.recommend.gpus import candidates
 from vram_engine.resolution import workload
-
-# vLLM's CUDA build starts at Volta.
-_OLDEST = (7, 0)
 
 
 def fits_on(plan: Plan) -> tuple[Gpu, ...]:
     """The GPUs the deployment fits as it is written, smallest memory first; empty when the model is not known."""
     if not isinstance(plan.model, FoundModel) or plan.unmodelled:
         return ()
-    candidates = (gpu for gpu in all_gpus() if gpu.capability is not None and gpu.capability >= _OLDEST)
-    fitting = [gpu for gpu in candidates if not gpu.unified_memory and _fits(plan, plan.model, gpu)]
-    return tuple(sorted(fitting, key=lambda gpu: gpu.memory_bytes))
+    return tuple(gpu for gpu in candidates() if _fits(plan, plan.model, gpu))
 
 
 def _fits(plan: Plan, model: FoundModel, gpu: Gpu) -> bool:
