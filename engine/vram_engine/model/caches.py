@@ -171,6 +171,7 @@ _DECODERS: Mapping[Builder, tuple[str, ...]] = {
         "SeedOssForCausalLM",
         "SolarForCausalLM",
         "Starcoder2ForCausalLM",
+        "PanguEmbeddedForCausalLM",
         "TeleChat3ForCausalLM",
         "TeleFLMForCausalLM",
     ),
@@ -187,6 +188,7 @@ _DECODERS: Mapping[Builder, tuple[str, ...]] = {
         "StableLmForCausalLM",
         "StableLMEpochForCausalLM",
         "Step1ForCausalLM",
+        "TeleChat2ForCausalLM",
         "XverseForCausalLM",
     ),
     uniform(every_head): (

@@ -20,6 +20,7 @@ from vram_engine.model.builders import (
     qwen35_language,
     qwen35_text,
     shaped,
+    with_step_experts,
 )
 from vram_engine.model.built import Builder
 from vram_engine.model.classic import bloom, chatglm, deci_lm, falcon, gpt2, gpt_bigcode, gpt_j, minicpm3, opt
@@ -72,7 +73,9 @@ from vram_engine.model.multimodal import (
     within,
     within_model,
 )
+from vram_engine.model.rope_encoder import bge_m3_heads, gte, gte_classifier, masked_language_head, nomic, with_heads
 from vram_engine.model.state_space import jamba, pure_mamba, pure_mamba2
+from vram_engine.model.stepfun import step3, step35
 from vram_engine.model.whisper import whisper
 
 DENSE: Mapping[str, str] = {
@@ -132,6 +135,8 @@ DENSE: Mapping[str, str] = {
     "SmolLM3ForCausalLM": "smollm3",
     "Starcoder2ForCausalLM": "starcoder2",
     "VaultGemmaForCausalLM": "vaultgemma",
+    "TeleChat2ForCausalLM": "telechat2",
+    "PanguEmbeddedForCausalLM": "pangu",
 }
 
 
@@ -207,6 +212,7 @@ TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "DeepseekV32ForCausalLM": latent("deepseek", indexed=True),
         "GlmMoeDsaForCausalLM": latent("deepseek", indexed=True),
         "Glm4MoeLiteForCausalLM": latent("glm4_moe_lite"),
+        "MistralLarge3ForCausalLM": latent("deepseek"),
     }
     | {
         "GPT2LMHeadModel": shaped(gpt2),
@@ -255,6 +261,13 @@ TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "XLMRobertaForTokenClassification": token_classifier,
         "ModernBertModel": modernbert,
         "ModernBertForSequenceClassification": modernbert_classifier,
+        "BertForMaskedLM": with_heads(bert, masked_language_head),
+        "BertSpladeSparseEmbeddingModel": with_heads(bert, masked_language_head),
+        "BgeM3EmbeddingModel": with_heads(bert, bge_m3_heads),
+        "GteModel": gte,
+        "GteNewModel": gte,
+        "GteNewForSequenceClassification": gte_classifier,
+        "NomicBertModel": nomic,
         "LlamaBidirectionalForSequenceClassification": classifier(dense("llama")),
         "Qwen2ForRewardModel": reward(dense("qwen2"), 1),
         "Qwen2ForProcessRewardModel": reward(dense("qwen2"), 2),
@@ -263,6 +276,8 @@ TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "MiMoV2ForCausalLM": shaped(mimo_v2),
         "LagunaForCausalLM": shaped(laguna),
         "LongcatFlashForCausalLM": longcat_builder,
+        "Step3TextForCausalLM": with_step_experts(step3),
+        "Step3p5ForCausalLM": with_step_experts(step35),
         "OlmoHybridForCausalLM": shaped(olmo_hybrid),
         "KimiLinearForCausalLM": shaped(kimi_linear),
     }
