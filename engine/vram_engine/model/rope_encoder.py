@@ -27,7 +27,7 @@ from vram_engine.model.spec import Attention, Block, Module
 FeedForward = Callable[[int], tuple[Module, ...]]
 
 
-def tables(config: Config, shape: Shape, types: int) -> tuple[Module, ...]:
+def tables(shape: Shape, types: int) -> tuple[Module, ...]:
     """Words and, where there are any, token types; positions are rotary."""
     kinds = (word_embedding("token_type_embeddings", types, shape.hidden),) if types else ()
     return (
@@ -42,7 +42,9 @@ def rope_encoder(
 ) -> tuple[Block, ...]:
     """The blocks of an encoder whose layers have the MLP that ``feed_forward`` gives for their index."""
     attention = (
-        qkv("attn.qkv_proj", shape.hidden, shape.heads, shape.heads, shape.head_dim, bias=bias, parts=("qkv_proj",) * 3),
+        qkv(
+            "attn.qkv_proj", shape.hidden, shape.heads, shape.heads, shape.head_dim, bias=bias, parts=("qkv_proj",) * 3
+        ),
         row("attn.out_proj", "attention", shape.hidden, shape.hidden, bias=bias),
         Attention(shape.heads),
         norm("attn_ln", shape.hidden, bias=True),
@@ -50,7 +52,7 @@ def rope_encoder(
         rotary(config, shape.head_dim, shape.length),
     )
     return (
-        Block(f"{prefix}embeddings.", tables(config, shape, types), "every"),
+        Block(f"{prefix}embeddings.", tables(shape, types), "every"),
         *layers_by_kind(
             f"{prefix}encoder.layers.{{}}.", shape.layers, feed_forward, lambda modules: (*attention, *modules)
         ),

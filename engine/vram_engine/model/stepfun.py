@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vram_engine.model.config import Config, ConfigError
-from vram_engine.model.dense import Traits
 from vram_engine.model.layer_kinds import plain_attention, two_norms
 from vram_engine.model.layers import column, ends, gated_mlp, layers_by_kind, norm, plain, replicated, row
 from vram_engine.model.moe import Router, router
@@ -32,9 +31,7 @@ def experts_of(config: Config, layers: int) -> Experts:
     """The summary of a Step model's experts."""
     sparse = len(sparse_layers(config, layers) & frozenset(range(layers)))
     width = config.integer("moe_intermediate_size")
-    return Experts(
-        config.integer("moe_num_experts"), config.integer("moe_top_k"), width, shared_width(config), sparse
-    )
+    return Experts(config.integer("moe_num_experts"), config.integer("moe_top_k"), width, shared_width(config), sparse)
 
 
 def shared_width(config: Config) -> int:
