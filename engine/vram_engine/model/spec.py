@@ -260,7 +260,8 @@ class ModelSpec:
     ``length`` is what the config states before any rope scaling. ``parameters`` counts the checkpoint's. ``pipeline``
     is whether the model class can be cut into stages, ``tower`` whether there is a vision or audio encoder.
     ``renames`` turn prefixes of checkpoint names into vLLM's. With ``shapes_guessed`` only the parameter count is
-    known, and the shapes are those of the nearest known size.
+    known, and the shapes are those of the nearest known size. ``held_ratio`` is what the files of the checkpoint hold
+    over what the config implies, where that is another model's worth.
     """
 
     architecture: str
@@ -287,3 +288,4 @@ class ModelSpec:
     tower: bool = False
     renames: tuple[tuple[str, str], ...] = ()
     shapes_guessed: bool = False
+    held_ratio: float | None = None

@@ -69,8 +69,15 @@ def weights(
         term = _stage(_Stage(number, len(stages), layers), share)
         if isinstance(term, Refusal | Unavailable):
             return term
-        terms.append(term)
+        terms.append(term if spec.held_ratio is None else doubted(term, spec.held_ratio))
     return tuple(terms)
+
+
+def doubted(term: Term, ratio: float) -> Term:
+    """Weights of a config that the files of the checkpoint contradict: they may weigh either."""
+    held = round(term.bytes * ratio)
+    because = f"{term.because}; the files of the checkpoint hold {ratio:.2f} times what config.json implies"
+    return replace(term, because=because, basis="modelled", spread=(min(term.bytes, held), max(term.bytes, held)))
 
 
 # What a method keeps of 16 bits, for models of which only the number of parameters is told.
