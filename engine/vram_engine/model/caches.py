@@ -336,6 +336,7 @@ _WRAPPERS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ),
     ("text_config", "Llama4ForCausalLM"): ("Llama4ForConditionalGeneration",),
     ("text_config", "DeepseekV2ForCausalLM"): ("KimiVLForConditionalGeneration", "KimiK25ForConditionalGeneration"),
+    ("text_config", "KimiLinearForCausalLM"): ("KimiK3ForConditionalGeneration",),
     ("text_config", "Exaone4ForCausalLM"): ("Exaone4_5_ForConditionalGeneration",),
     ("language_config", ""): ("DeepseekVLV2ForCausalLM", "DeepseekOCRForCausalLM"),
     ("text_config", "LlamaForCausalLM"): (

@@ -23,7 +23,7 @@ from vram_engine.model.vision import (
     qwen25_vision,
     siglip_vision,
 )
-from vram_engine.model.vision_own import gemma4_vision, glm_vision, kimi_vision, llama4_vision
+from vram_engine.model.vision_own import gemma4_vision, glm_vision, kimi_k3_vision, kimi_vision, llama4_vision
 
 Place = Callable[[str], str]
 Tower = Callable[[Config, Config], Blocks]
@@ -375,6 +375,11 @@ def qwen3_tower(_: Config, vision: Config) -> Blocks:
 def kimi_tower(config: Config, vision: Config) -> Blocks:
     """Kimi-K2.5's tower."""
     return kimi_vision(vision, text_hidden(config))
+
+
+def kimi_k3_tower(config: Config, vision: Config) -> Blocks:
+    """Kimi-K3's tower."""
+    return kimi_k3_vision(vision, text_hidden(config))
 
 
 def gemma4_tower(config: Config, vision: Config) -> Blocks:

@@ -60,6 +60,7 @@ from vram_engine.model.multimodal import (
     idefics3,
     internvl,
     internvl_hf,
+    kimi_k3_tower,
     kimi_tower,
     llama4_tower,
     llava,
@@ -263,6 +264,7 @@ TOWERS: Mapping[str, tuple[Tower, Builder, Renames]] = {
     "Gemma4ForConditionalGeneration": (gemma4_tower, gemma4_builder, GEMMA4_RENAMES),
     "Llama4ForConditionalGeneration": (llama4_tower, shaped(llama4), LLAMA4_RENAMES),
     "KimiK25ForConditionalGeneration": (kimi_tower, latent("deepseek"), KIMI_RENAMES),
+    "KimiK3ForConditionalGeneration": (kimi_k3_tower, shaped(kimi_linear), KIMI_RENAMES),
 }
 
 TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(

@@ -65,7 +65,7 @@ class Linear:
     ``quantized`` is whether vLLM hands the quantization to this module at all. ``replicas`` equal modules share the
     description. An ``absorbed`` matrix is kept in 16 bits as well when it is quantized (latent attention's W_UK, W_UV).
     A matrix of ``even`` heads is left whole where they cannot be divided over ranks. One that ``merges`` is a single
-    part where a rank repeats some of them (Mamba's groups).
+    part where a rank repeats some of them (Mamba's groups). The rows of a rank are padded to a multiple of ``align``.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Linear:
     absorbed: bool = False
     even: int = 0
     merges: bool = False
+    align: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ MEDIA: Mapping[str, frozenset[str]] = MappingProxyType(
         "DeepseekVLV2ForCausalLM": IMAGES,
         "DotsOCRForCausalLM": IMAGES,
         "GraniteSpeechForConditionalGeneration": SOUND,
+        "KimiK3ForConditionalGeneration": IMAGES,
         "Lfm2VlForConditionalGeneration": IMAGES,
         "LightOnOCRForConditionalGeneration": IMAGES,
         "MolmoForCausalLM": IMAGES,
@@ -76,6 +77,7 @@ WHOLE_TOWERS: Mapping[str, Version] = MappingProxyType(
         "Qwen3_5ForConditionalGeneration": Version(0, 17, 0),
         "Qwen3_5MoeForConditionalGeneration": Version(0, 17, 0),
         "Exaone4_5_ForConditionalGeneration": Version(0, 20, 0),
+        "KimiK3ForConditionalGeneration": Version(0, 27, 0),
     }
 )
 

@@ -281,6 +281,8 @@ def _linear(module: Linear, scheme: Scheme, ranks: int, element: int) -> Stored 
         return rows
     if module.merges and any(part.replicable and part.units % ranks for part in module.parts):
         rows = (sum(rows),)
+    padding = -sum(rows) % module.align
+    rows = (*rows, padding) if padding else rows
     cols = local_units(Part(module.name, module.cols), ranks if module.split == "row" else 1)
     if isinstance(cols, Refusal):
         return cols
