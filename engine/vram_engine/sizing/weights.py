@@ -70,8 +70,15 @@ def weights(
         term = _stage(_Stage(number, len(stages), layers), share)
         if isinstance(term, Refusal | Unavailable):
             return term
-        terms.append(term)
+        terms.append(term if spec.held_ratio is None else doubted(term, spec.held_ratio))
     return tuple(terms)
+
+
+def doubted(term: Term, ratio: float) -> Term:
+    """Weights of a config that the files of the checkpoint contradict: they may weigh either."""
+    held = round(term.bytes * ratio)
+    because = f"{term.because}; the files of the checkpoint hold {ratio:.2f} times what config.json implies"
+    return replace(term, because=because, basis="modelled", spread=(min(term.bytes, held), max(term.bytes, held)))
 
 
 # What a method keeps of 16 bits, for models of which only the number of parameters is told.
@@ -278,6 +285,8 @@ def _linear(module: Linear, scheme: Scheme, ranks: int, element: int) -> Stored 
         return rows
     if module.merges and any(part.replicable and part.units % ranks for part in module.parts):
         rows = (sum(rows),)
+    padding = -sum(rows) % module.align
+    rows = (*rows, padding) if padding else rows
     cols = local_units(Part(module.name, module.cols), ranks if module.split == "row" else 1)
     if isinstance(cols, Refusal):
         return cols
