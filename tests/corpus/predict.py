@@ -24,9 +24,9 @@ from vram_engine.sizing.weights import weights
 class Prediction:
     """GiB per rank of the stage that decides; ``why_not`` says why there is none.
 
-    ``graphs`` is the estimate that is charged, ``captured`` what graphs take in the end.
-
-    ``unfollowed`` is the setting for which the tool gives no verdict; it is sized here as if it were not there.
+    ``weights`` are with what the allocator adds, as vLLM prints them. ``graphs`` is the estimate that is charged,
+    ``captured`` what graphs take in the end. ``unfollowed`` is the setting for which the tool gives no verdict; it is
+    sized here as if it were not there.
     """
 
     why_not: str = ""
@@ -103,7 +103,7 @@ def _prediction(case: Case, spec: ModelSpec, budget: StartupBudget, length: int)
     left = budget.kv_cache_available
     captured = graphs(spec, case.args, budget.batch, budget.era, gpu)
     base = Prediction(
-        weights=stage.weights.bytes / GIB,
+        weights=stage.weights.bytes / GIB + parts.get("allocation slack", 0),
         activation=parts.get("activation"),
         non_torch=parts.get("non-torch"),
         graphs=parts.get("CUDA graph estimate"),

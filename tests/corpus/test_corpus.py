@@ -32,14 +32,14 @@ def errors(group: Sequence[Row]) -> list[float]:
 def test_kv_cache_of_all_classes(core: tuple[Row, ...]) -> None:
     """The median error of the KV cache stays within its band."""
     assert quantile(errors(core), 0.5) <= 0.25
-    assert quantile(errors(core), 0.9) <= 2.1
+    assert quantile(errors(core), 0.9) <= 2.2
     assert abs(mean(errors(core))) <= 0.15
 
 
 def test_kv_cache_of_dense_models_on_one_gpu(core: tuple[Row, ...]) -> None:
-    """Dense models on one GPU are sized to less than a fifth of a GiB."""
+    """Dense models on one GPU are sized to a seventh of a GiB."""
     group = [row for row in core if row.case.kind == "dense" and row.case.args.tensor_parallel_size == 1]
-    assert quantile(errors(group), 0.5) <= 0.19
+    assert quantile(errors(group), 0.5) <= 0.14
 
 
 def test_kv_cache_of_boots_that_are_answered(core: tuple[Row, ...]) -> None:
@@ -50,7 +50,7 @@ def test_kv_cache_of_boots_that_are_answered(core: tuple[Row, ...]) -> None:
 def test_hidden_arguments_explain_errors(core: tuple[Row, ...]) -> None:
     """With the arguments that other lines of a log give away, errors and bands are better than without."""
     known = explained(core)
-    assert quantile(errors(known), 0.5) <= 0.16
+    assert quantile(errors(known), 0.5) <= 0.11
     assert quantile(errors(known), 0.9) <= 0.90
     assert sum(row.covered is True for row in known) >= 0.87 * len(errors(known))
 
@@ -64,6 +64,12 @@ def test_accounting_beside_the_weights(core: tuple[Row, ...]) -> None:
     """Given the weights of the log, the rest of the budget is off by little at the median."""
     found = [row.accounting_error for row in core if row.accounting_error is not None]
     assert quantile(found, 0.5) <= 0.13
+
+
+def test_weights(core: tuple[Row, ...]) -> None:
+    """Weights that the configuration tells are met to a quarter of a percent at the median."""
+    found = [row.weights_error for row in core if row.weights_error is not None]
+    assert quantile(found, 0.5) <= 0.0025
 
 
 def test_activation_peak(core: tuple[Row, ...]) -> None:
