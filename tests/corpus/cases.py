@@ -190,11 +190,18 @@ def _args(row: Mapping[str, Any]) -> EngineArgs:
         given["language_model_only"] = True
     if limits := media_limits(_limits_text(row["args"])):
         given["limit_mm_per_prompt"] = limits
-    if "prefix caching off" in other or "no-enable-prefix-caching" in other:
-        given["enable_prefix_caching"] = False
+    if (caching := _prefix_caching(other)) is not None:
+        given["enable_prefix_caching"] = caching
     if match := re.search(r"kv-cache-memory-bytes (\d+)G", other):
         given["kv_cache_memory_bytes"] = int(match[1]) * GIB
     return EngineArgs(vllm_version=_version(row), **given)
+
+
+def _prefix_caching(other: str) -> bool | None:
+    """Whether prefix caching was asked for, or turned off; ``None`` where nothing is said."""
+    if "prefix caching off" in other or "no prefix caching" in other or "no-enable-prefix-caching" in other:
+        return False
+    return True if "prefix caching" in other or "enable_prefix_caching" in other else None
 
 
 def _version(row: Mapping[str, Any]) -> Version:

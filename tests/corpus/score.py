@@ -45,11 +45,17 @@ class Row:
 
     @property
     def tokens_error(self) -> float | None:
-        """Relative error of the capacity in tokens."""
-        truth = self.case.measured.get("capacity_tokens") or self.case.measured.get("kv_tokens")
-        if self.said.tokens is None or not truth or "kv_tokens" not in self.case.targets:
+        """Relative error of the capacity in tokens: requests of the longest length that fit, times that length.
+
+        What a log calls tokens meant slots of one group of layers in some releases; the requests never did.
+        """
+        said, measured = self.said, self.case.measured
+        if "kv_tokens" not in self.case.targets:
             return None
-        return self.said.tokens / truth - 1
+        if measured.get("max_concurrency") and said.concurrency is not None:
+            return said.concurrency / measured["max_concurrency"] - 1
+        truth = measured.get("kv_tokens")
+        return None if said.tokens is None or not truth else said.tokens / truth - 1
 
     @property
     def covered(self) -> bool | None:
