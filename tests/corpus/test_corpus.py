@@ -53,7 +53,8 @@ def test_hidden_arguments_explain_errors(core: tuple[Row, ...]) -> None:
     known = explained(core)
     assert quantile(errors(known), 0.5) <= 0.11
     assert quantile(errors(known), 0.9) <= 0.90
-    assert sum(row.covered is True for row in known) >= 0.87 * len(errors(known))
+    assert sum(row.covered is True for row in known) >= 0.91 * len(errors(known))
+    assert median([row.width for row in known if row.width is not None]) <= 0.05
 
 
 def test_explanations_name_boots_of_the_corpus(core: tuple[Row, ...]) -> None:
@@ -99,8 +100,8 @@ def test_no_wrong_answer(core: tuple[Row, ...]) -> None:
 def test_bands_hold_what_was_measured(core: tuple[Row, ...]) -> None:
     """The interval given for the KV cache holds the measured one in most boots, excerpts of logs included."""
     covered = [row.covered for row in core if row.covered is not None]
-    assert sum(covered) >= 0.72 * len(covered)
-    assert median([row.width for row in core if row.width is not None]) <= 0.051
+    assert sum(covered) >= 0.77 * len(covered)
+    assert median([row.width for row in core if row.width is not None]) <= 0.052
 
 
 def test_constants_name_boots_of_the_corpus() -> None:
