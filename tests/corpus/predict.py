@@ -26,7 +26,8 @@ class Prediction:
 
     ``weights`` are with what the allocator adds, as vLLM prints them. ``graphs`` is the estimate that is charged,
     ``captured`` what graphs take in the end. ``unfollowed`` is the setting for which the tool gives no verdict; it is
-    sized here as if it were not there.
+    sized here as if it were not there. ``needed`` is what one request of the length takes, ``longest`` the longest
+    that fits what the log's refusal says is there.
     """
 
     why_not: str = ""
@@ -44,6 +45,8 @@ class Prediction:
     concurrency: float | None = None
     boots: bool | None = None
     certain: bool = False
+    needed: float | None = None
+    longest: int | None = None
 
 
 def predict(case: Case) -> Prediction:
@@ -120,7 +123,17 @@ def _prediction(case: Case, spec: ModelSpec, budget: StartupBudget, length: int)
         max_num_batched_tokens=budget.batch.max_num_batched_tokens,
         max_model_len=length,
     )
-    return base if isinstance(layout, Unavailable) else _with_capacity(base, budget, layout)
+    if isinstance(layout, Unavailable):
+        return base
+    return _with_refusal(_with_capacity(base, budget, layout), case, layout, length)
+
+
+def _with_refusal(base: Prediction, case: Case, layout: KvLayout, length: int) -> Prediction:
+    """What vLLM would print when it refuses the length: what one request needs, and the longest that fits."""
+    printed = case.measured.get("error_available_kv_gib")
+    stages = case.args.pipeline_parallel_size
+    longest = None if printed is None else layout.max_model_len_that_fits([int(printed * GIB)] * stages, length)
+    return replace(base, needed=max(layout.needed_bytes(length)) / GIB, longest=longest)
 
 
 def _with_capacity(base: Prediction, budget: StartupBudget, layout: KvLayout) -> Prediction:

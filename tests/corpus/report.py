@@ -25,7 +25,21 @@ def report(cases: Sequence[Case]) -> str:
     scored = rows(cases)
     core = [row for row in scored if row.case.core]
     lines = [_line(row) for row in sorted(scored, key=lambda row: (row.case.era, row.case.kind, row.case.id))]
-    return "\n".join([*lines, "", *summaries(core), "", *_terms(core), "", *_side_by_side(core), "", *_leave_out(core)])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            *summaries(core),
+            "",
+            *_terms(core),
+            "",
+            *_refusals(core),
+            "",
+            *_side_by_side(core),
+            "",
+            *_leave_out(core),
+        ]
+    )
 
 
 def summaries(core: Sequence[Row]) -> list[str]:
@@ -106,6 +120,19 @@ def _term(what: str, found: Sequence[float]) -> str:
         f"{what:26} n{len(found):3} med {quantile(found, 0.5):5.2f} p90 {quantile(found, 0.9):5.2f} "
         f"bias {mean(found):+5.2f} GiB"
     )
+
+
+def _refusals(core: Sequence[Row]) -> list[str]:
+    """The figures of refusals, said and printed: what a request needs, and the longest for what was there."""
+    lines = ["refusals of a length, said/printed:"]
+    for row in core:
+        printed = row.case.measured
+        if "error_estimated_max_len" in printed and row.said.needed is not None:
+            lines.append(
+                f"  {row.case.id:26} needed {row.said.needed:6.2f}/{printed['error_needed_kv_gib']:6.2f} GiB, "
+                f"longest {row.said.longest:,}/{printed['error_estimated_max_len']:,}"
+            )
+    return lines
 
 
 def _side_by_side(core: Sequence[Row]) -> list[str]:

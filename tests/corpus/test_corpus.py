@@ -92,6 +92,17 @@ def test_verdicts(core: tuple[Row, ...]) -> None:
     assert balanced(boots, refusals) >= 0.95
 
 
+def test_figures_of_refusals(core: tuple[Row, ...]) -> None:
+    """What vLLM prints when it refuses a length is foretold: two boots to the rounding of the figures they print."""
+    found = {
+        row.case.id: (row.said, row.case.measured) for row in core if "error_estimated_max_len" in row.case.measured
+    }
+    for boot in ("gh-52073719645-a", "gh-15382296188-a"):
+        said, printed = found[boot]
+        assert said.needed == pytest.approx(printed["error_needed_kv_gib"], abs=0.006)
+        assert said.longest == pytest.approx(printed["error_estimated_max_len"], rel=0.001)
+
+
 def test_no_wrong_answer(core: tuple[Row, ...]) -> None:
     """Where every setting is followed, every verdict is right; so no refusal is called a sure fit."""
     assert all(row.verdict for row in core if row.answered and row.verdict is not None)
