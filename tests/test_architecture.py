@@ -19,7 +19,7 @@ WORLD = {"os", "time", "socket", "subprocess", "asyncio", "huggingface_hub", "py
 LAYERS = (
     ("text", "later"),
     ("syntax",),
-    ("deployment", "facts", "hardware", "lent", "measured", "mounts"),
+    ("deployment", "facts", "hardware", "lent", "measured", "mounts", "ranks"),
     ("dialects",),
     ("model",),
     ("ports",),
@@ -34,7 +34,7 @@ LAYERS = (
     ("resumed",),
     ("rules",),
     ("analysis",),
-    ("fixing", "view"),
+    ("fixing", "view", "generate"),
     ("safe_fixes",),
     ("receipt_lines", "receipt_arguments", "receipt"),
 )

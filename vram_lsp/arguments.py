@@ -1,4 +1,4 @@
-"""The arguments of ``plan`` and ``receipt``: their own, and vLLM's flags as settings of the strongest authority."""
+"""The arguments of ``plan``, ``generate`` and ``receipt``: their own, and vLLM's flags as the strongest settings."""
 
 from __future__ import annotations
 
@@ -21,8 +21,17 @@ OWN = {
     "estimator": "estimator",
 }
 
-_SWITCHES = frozenset({"--json", "--explain", "--online", "--write", "-", "-h", "--help"})
-_OPTIONS = frozenset({"--vllm-version", *(f"--{option.replace('_', '-')}" for option in OWN)})
+_SWITCHES = frozenset({"--json", "--explain", "--online", "--write", "--force", "-", "-h", "--help"})
+_OPTIONS = frozenset(
+    {
+        "--vllm-version",
+        "--html",
+        "--emit",
+        "--deployment",
+        "--output-dir",
+        *(f"--{option.replace('_', '-')}" for option in OWN),
+    }
+)
 
 
 def split_plan(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words and words[0].startswith("--") and "--stdio" in words:
         words = ["serve", *words]
     rest: list[str] = []
-    if words[:1] in (["plan"], ["receipt"]):
+    if words[:1] in (["plan"], ["generate"], ["receipt"]):
         from vram_lsp.arguments import split_plan
 
         words, rest = split_plan(words)
@@ -86,14 +86,30 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--json", action="store_true", help="print the document that programs read")
     plan.add_argument("--online", action="store_true", help=_ONLINE)
     plan.add_argument("--explain", action="store_true", help="every term with its parts and bounds")
-    plan.add_argument("--gpu", metavar="NAME")
-    plan.add_argument("--gpus", type=_count, metavar="N")
-    plan.add_argument("--gpu-memory-bytes", type=_count, metavar="B")
-    plan.add_argument("--free-memory-bytes", type=_count, metavar="B")
-    plan.add_argument("--vllm-version", metavar="V")
-    plan.add_argument("--concurrency", type=_count, metavar="C")
-    plan.add_argument("--estimator", choices=("startup", "closed_form"))
+    plan.add_argument("--html", type=Path, metavar="OUT", help="write the plan as a web page that needs nothing else")
+    _add_hardware(plan)
     plan.epilog = "Any long flag of vllm serve may follow: --model M --tensor-parallel-size N --max-model-len L ..."
+
+    generate = verbs.add_parser(
+        "generate",
+        help="a deployment of a file written anew: a command, a manifest, a configuration file",
+        description="One deployment of FILE as files that start it elsewhere, with the image of the release it is "
+        "sized for, its GPUs and shared memory. Each is read back before it is given, and one that would not mean the "
+        "same is refused. Secrets are never written, only named. Flags win over what the file says.",
+        allow_abbrev=False,
+    )
+    generate.add_argument("file", type=Path, metavar="FILE")
+    generate.add_argument(
+        "--emit",
+        metavar="KIND[,KIND]",
+        help="serve (the default, unless a profile's outputs.emit says otherwise), docker, compose, kubernetes, helm, "
+        "config, profile",
+    )
+    generate.add_argument("--deployment", metavar="NAME", help="which one, where FILE has several")
+    generate.add_argument("--output-dir", type=Path, metavar="DIR", help="write files there, and print their names")
+    generate.add_argument("--force", action="store_true", help="write over files that are there")
+    _add_hardware(generate)
+    generate.epilog = plan.epilog
 
     receipt = verbs.add_parser(
         "receipt",
@@ -126,6 +142,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_hardware(verb: argparse.ArgumentParser) -> None:
+    """What to size for, in place of what the file says."""
+    verb.add_argument("--gpu", metavar="NAME")
+    verb.add_argument("--gpus", type=_count, metavar="N")
+    verb.add_argument("--gpu-memory-bytes", type=_count, metavar="B")
+    verb.add_argument("--free-memory-bytes", type=_count, metavar="B")
+    verb.add_argument("--vllm-version", metavar="V")
+    verb.add_argument("--concurrency", type=_count, metavar="C")
+    verb.add_argument("--estimator", choices=("startup", "closed_form"))
+
+
 def _count(text: str) -> int:
     value = int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else 0
     if not 0 < value <= 2**53:
@@ -141,10 +168,11 @@ def _check(options: argparse.Namespace) -> int:
     from vram_lsp import report
     from vram_lsp.checking import analysed_files
     from vram_lsp.model_sources import model_sources
+    from vram_lsp.report.progress import with_progress
 
     checked: list[Checked] = []
     failed = False
-    for each in analysed_files(options.paths, model_sources(_hub(options))):
+    for each in with_progress(analysed_files(options.paths, model_sources(_hub(options))), sys.stderr):
         if isinstance(each, UsageError):
             print(f"vram-lsp: {each}", file=sys.stderr)
             failed = True
@@ -187,7 +215,35 @@ def _plan(options: argparse.Namespace) -> int:
         checked = analysed_arguments(settings, sources)
     else:
         raise UsageError("plan needs a FILE, or --model with flags of vllm serve")
-    return report.show_plan(checked, as_json=options.json, explain=options.explain)
+    return report.show_plan(checked, as_json=options.json, explain=options.explain, page=options.html)
+
+
+def _generate(options: argparse.Namespace) -> int:
+    from vram_lsp import artifacts
+    from vram_lsp.arguments import plan_settings
+    from vram_lsp.checking import analysed_file
+
+    kinds = None if options.emit is None else artifacts.kinds_of(options.emit)
+    # Nothing is sized: which models are known is of no importance.
+    checked = analysed_file(options.file, plan_settings(options), ())
+    plan = artifacts.chosen(checked, options.deployment)
+    made = artifacts.artifacts_of(plan, kinds or artifacts.kinds_wished(checked, plan))
+    if options.output_dir is None:
+        _print_exactly(artifacts.as_text(made))
+        return CLEAN
+    write = artifacts.write_over if options.force else artifacts.write_new
+    for path in write(made, options.output_dir):
+        print(path)
+    return CLEAN
+
+
+def _print_exactly(text: str) -> None:
+    """A file's text: UTF-8 with its own line ends, whatever the terminal is like."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8"))
+    else:
+        sys.stdout.write(text)
 
 
 def _receipt(options: argparse.Namespace) -> int:
@@ -256,6 +312,7 @@ def _start_tcp(server: VramServer, port: int) -> None:
 _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "plan": _plan,
+    "generate": _generate,
     "receipt": _receipt,
     "detect": _detect,
     "explain": _explain,

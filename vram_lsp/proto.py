@@ -85,6 +85,15 @@ def markup(text: str, *, markdown: bool) -> types.MarkupContent:
     return types.MarkupContent(types.MarkupKind.PlainText, plain_text(text))
 
 
+def new_file(uri: str, text: str) -> types.WorkspaceEdit:
+    """A file that is not there yet, with its text; where one is, the client refuses the whole."""
+    create = types.CreateFile(uri, options=types.CreateFileOptions(overwrite=False, ignore_if_exists=False))
+    start = types.Position(0, 0)
+    document = types.OptionalVersionedTextDocumentIdentifier(uri=uri)
+    written = types.TextDocumentEdit(document, [types.TextEdit(types.Range(start, start), text)])
+    return types.WorkspaceEdit(document_changes=[create, written])
+
+
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """What the client can do beyond the least, asked once; everything works where all of it is False."""
@@ -103,11 +112,14 @@ class Abilities:
     shows_progress: bool = False
     registers_watchers: bool = False
     registers_configuration: bool = False
+    creates_files: bool = False
+    shows_documents: bool = False
 
 
 def abilities_of(client: types.ClientCapabilities) -> Abilities:
     """What a client says of itself."""
     resolved = get_capability(client, "text_document.code_action.resolve_support.properties", [])
+    operations = get_capability(client, "workspace.workspace_edit.resource_operations", [])
     # A client that cannot be told to pull again would miss what a look-up finds out: it is pushed to instead.
     pulls = get_capability(client, "text_document.diagnostic") is not None
     return Abilities(
@@ -128,6 +140,9 @@ def abilities_of(client: types.ClientCapabilities) -> Abilities:
         refreshes_hints=bool(get_capability(client, "workspace.inlay_hint.refresh_support")),
         shows_progress=bool(get_capability(client, "window.work_done_progress")),
         registers_watchers=bool(get_capability(client, "workspace.did_change_watched_files.dynamic_registration")),
+        creates_files=types.ResourceOperationKind.Create in operations
+        and bool(get_capability(client, "workspace.workspace_edit.document_changes")),
+        shows_documents=bool(get_capability(client, "window.show_document.support")),
         registers_configuration=bool(get_capability(client, "workspace.did_change_configuration.dynamic_registration")),
     )
 

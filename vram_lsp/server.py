@@ -18,7 +18,16 @@ from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import GpuSource
 from vram_lsp import __version__, proto
-from vram_lsp.features import code_action, completion, execute_command, receipt, signature_help, trial
+from vram_lsp.features import (
+    code_action,
+    completion,
+    conversion,
+    execute_command,
+    plan_page,
+    receipt,
+    signature_help,
+    trial,
+)
 from vram_lsp.features.code_lens import code_lenses
 from vram_lsp.features.diagnostics import diagnostics
 from vram_lsp.features.document_diagnostic import NOTHING, Report, document_diagnostic
@@ -255,7 +264,7 @@ async def _detect(server: VramServer) -> None:
         server.publish_all()
 
 
-async def _told(request: Coroutine[Any, Any, None]) -> None:
+async def _told(request: Coroutine[Any, Any, object]) -> None:
     """A request whose answer says nothing; a client that refuses it loses what it was for."""
     try:
         await request
@@ -385,6 +394,16 @@ async def _plan(server: VramServer, *arguments: Any) -> dict[str, Any]:
     return trial.plan(await _settled(server, arguments), asked, server.abilities)
 
 
+async def _plan_page(server: VramServer, *arguments: Any) -> dict[str, Any]:
+    """The page is shown outside the editor where the client can; elsewhere its address is the answer."""
+    snapshot = await _settled(server, arguments)
+    uri = plan_page.written(trial.plan(snapshot, trial.Trial({}), server.abilities), snapshot.uri)
+    if not server.abilities.shows_documents:
+        return {"uri": uri, "shown": False}
+    shown = await server.window_show_document_async(types.ShowDocumentParams(uri, external=True))
+    return {"uri": uri, "shown": shown.success}
+
+
 async def _apply(server: VramServer, *arguments: Any) -> dict[str, Any]:
     asked = trial.read_trial(arguments)
     edit = trial.edit_to_apply(await _settled(server, arguments), asked, server.abilities)
@@ -401,6 +420,32 @@ async def _recommend(server: VramServer, *arguments: Any) -> dict[str, Any]:
     return execute_command.recommend(await _settled(server, arguments), server.abilities)
 
 
+async def _generate(server: VramServer, *arguments: Any) -> dict[str, Any]:
+    snapshot = server.session.snapshot(arguments[0]) if arguments and isinstance(arguments[0], str) else None
+    if snapshot is None:
+        raise JsonRpcInvalidParams(_NO_DOCUMENT)
+    wish = conversion.wish_of(snapshot, arguments[1] if len(arguments) > 1 else None)
+    answer = conversion.generated(wish)
+    created = conversion.created(snapshot, wish) if wish.open and server.abilities.applies_edits else None
+    if created is not None and server.abilities.creates_files:
+        await _create(server, created, answer)
+    return answer
+
+
+async def _create(server: VramServer, created: conversion.Created, answer: dict[str, Any]) -> None:
+    """Have the client make a new file and show it."""
+    edit = types.ApplyWorkspaceEditParams(created.edit, created.title)
+    applied = await server.workspace_apply_edit_async(edit)
+    if not applied.applied:
+        return
+    answer["uri"] = created.uri
+    if server.abilities.shows_documents:
+        server.start(_told(server.window_show_document_async(types.ShowDocumentParams(created.uri, take_focus=True))))
+
+
+_NO_DOCUMENT = "the first argument must be the URI of an open document"
+
+
 async def _settled(server: VramServer, arguments: tuple[Any, ...]) -> Snapshot:
     """The document a command names, once the models it lacks have been looked up."""
     uri = arguments[0] if arguments else None
@@ -411,7 +456,7 @@ async def _settled(server: VramServer, arguments: tuple[Any, ...]) -> Snapshot:
             await server.answer(question)
         snapshot = server.session.snapshot(snapshot.uri)
     if snapshot is None:
-        raise JsonRpcInvalidParams("the first argument must be the URI of an open document")
+        raise JsonRpcInvalidParams(_NO_DOCUMENT)
     return snapshot
 
 
@@ -472,7 +517,7 @@ def _guarded(answer: Callable[[], _T], otherwise: _T) -> _T:
 
 _DIAGNOSTIC_OPTIONS = types.DiagnosticOptions(inter_file_dependencies=True, workspace_diagnostics=False)
 _CODE_ACTION_OPTIONS = types.CodeActionOptions(
-    code_action_kinds=[types.CodeActionKind.QuickFix, code_action.FIX_ALL], resolve_provider=True
+    code_action_kinds=[types.CodeActionKind.QuickFix, code_action.FIX_ALL, conversion.KIND], resolve_provider=True
 )
 
 _METHODS: tuple[tuple[str, Callable[..., Any], Any], ...] = (
@@ -507,6 +552,8 @@ _COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (execute_command.PLAN, _plan),
     (trial.APPLY, _apply),
     (receipt.RECEIPT, _receipt),
+    (plan_page.PLAN_PAGE, _plan_page),
     (execute_command.RECOMMEND, _recommend),
+    (conversion.GENERATE, _generate),
     (execute_command.CLEAR_CACHE, _clear_cache),
 )

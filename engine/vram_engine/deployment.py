@@ -127,6 +127,15 @@ class LineSite:
 
 
 @dataclass(frozen=True, slots=True)
+class FramedSite:
+    """Where a value that is not there yet would go, with the text that has to stand around it."""
+
+    at: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class GrowSite:
     """A list of device numbers that says how many there are: ``present`` of them, the next one being ``following``.
 
@@ -147,7 +156,7 @@ class JointSite:
     sites: tuple[TextSite | GrowSite, ...]
 
 
-Site: TypeAlias = MapSite | TextSite | SwitchSite | AppendSite | LineSite | JointSite
+Site: TypeAlias = MapSite | TextSite | SwitchSite | AppendSite | LineSite | FramedSite | JointSite
 
 RemarkKind = Literal[
     "unknown-key",

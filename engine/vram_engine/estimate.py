@@ -18,7 +18,7 @@ from vram_engine.sizing.demand import KvDemand, PagedDemand, RoughDemand
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.kv_cache import KvLayout, kv_layout
 from vram_engine.sizing.parallelism import Refusal
-from vram_engine.sizing.startup import StartupBudget, overridden, startup
+from vram_engine.sizing.startup import Range, Stage, StartupBudget, overridden, startup
 from vram_engine.sizing.weights import weights
 
 # ``--max-model-len auto`` is -1 to vLLM.
@@ -145,23 +145,22 @@ def _budget(
     length: int,
     fullest: int,
 ) -> Budget:
-    stage = spent.stages[fullest]
-    available = stage.kv_cache_available
-    weights_term, activations, non_torch, cuda_graphs, *resident = stage.spent.parts
+    ranks = tuple(
+        RankBytes(number, stage.weights.bytes, block, _taken(stage, spec, args), _interval(stage.kv_cache_available))
+        for number, (stage, block) in enumerate(zip(spent.stages, layout.bytes_per_block, strict=True))
+    )
+    weights_term, activations, cuda_graphs, other = ranks[fullest].terms
     return Budget(
         estimator="startup",
         memory_bytes=gpu.memory_bytes,
         requested_bytes=spent.requested,
-        weights=replace(weights_term, name="weights", because=_dealt_out(weights_term, spec, args)),
-        activations=replace(activations, name="activations"),
-        cuda_graphs=replace(cuda_graphs, name="CUDA graphs"),
-        non_torch=total("other memory", "what vLLM holds beside weights", non_torch, *resident),
-        available=Interval(available.low, available.expected, available.high),
+        weights=weights_term,
+        activations=activations,
+        cuda_graphs=cuda_graphs,
+        non_torch=other,
+        available=_interval(spent.stages[fullest].kv_cache_available),
         max_model_len=length,
-        ranks=tuple(
-            RankBytes(number, each.weights.bytes, block)
-            for number, (each, block) in enumerate(zip(spent.stages, layout.bytes_per_block, strict=True))
-        ),
+        ranks=ranks,
         block_size=layout.block_size,
         free_bytes=spent.free_memory.free if spent.free_memory is not None else None,
         slack_bytes=spent.slack if spent.era.free_memory_checked else None,
@@ -171,6 +170,21 @@ def _budget(
             f"max_num_seqs {spent.batch.max_num_seqs:,}: {spent.batch.seqs_why}",
         ),
     )
+
+
+def _taken(stage: Stage, spec: ModelSpec, args: EngineArgs) -> tuple[Term, Term, Term, Term]:
+    """What a stage spends before its KV cache, under the four names that people know."""
+    weights_term, activations, non_torch, cuda_graphs, *resident = stage.spent.parts
+    return (
+        replace(weights_term, name="weights", because=_dealt_out(weights_term, spec, args)),
+        replace(activations, name="activations"),
+        replace(cuda_graphs, name="CUDA graphs"),
+        total("other memory", "what vLLM holds beside weights", non_torch, *resident),
+    )
+
+
+def _interval(left: Range) -> Interval:
+    return Interval(left.low, left.expected, left.high)
 
 
 def _dealt_out(term: Term, spec: ModelSpec, args: EngineArgs) -> str:

@@ -16,6 +16,7 @@ from vram_engine.facts.versions import Version
 from vram_engine.feasibility import Verdict, fits, gib, headroom
 from vram_engine.hardware import Node
 from vram_engine.model.spec import ModelSpec
+from vram_engine.ranks import engines_here
 from vram_engine.refusals import refusals
 from vram_engine.resolution import engine_args, workload
 from vram_engine.sizing.demand import largest
@@ -92,7 +93,8 @@ def _smaller_kv_cache(failing: Failing) -> Iterator[Settings]:
 
 def _more_gpus(failing: Failing) -> Iterator[Settings]:
     now = failing.deployment.integer("tensor-parallel-size") or 1
-    present = failing.node.count or 1
+    stages = failing.deployment.integer("pipeline-parallel-size") or 1
+    present = (failing.node.count or 1) // max(stages * engines_here(failing.deployment), 1)
     heads = failing.spec.num_attention_heads
     for size in range(now + 1, min(present, _LARGEST_TP) + 1):
         if heads % size == 0:

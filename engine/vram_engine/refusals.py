@@ -10,6 +10,7 @@ from vram_engine.deployment import Deployment, Unknown
 from vram_engine.hardware import Node
 from vram_engine.model.length import derived_max_model_len
 from vram_engine.model.spec import ModelSpec
+from vram_engine.ranks import engines_here
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.parallelism import parallel_refusals
 
@@ -47,14 +48,20 @@ def _utilization(deployment: Deployment) -> Iterator[Refused]:
 def _world_size(deployment: Deployment, args: EngineArgs, node: Node | None) -> Iterator[Refused]:
     present = node.count if node is not None else _stated_count(deployment)
     stages = deployment.integer("pipeline-parallel-size") or 1
-    size = args.tensor_parallel_size
+    size, engines = args.tensor_parallel_size, engines_here(deployment)
     if _may_have_more(deployment):
         return
-    if present is not None and size * stages > present:
-        pipeline = f" x pipeline-parallel-size {stages}" if stages > 1 else ""
+    if present is not None and size * stages * engines > present:
+        factors = {"pipeline-parallel-size": stages, _engines_said(deployment): engines}
+        more = "".join(f" x {name} {factor}" for name, factor in factors.items() if factor > 1)
         there = "is 1" if present == 1 else f"are {present}"
-        needs = f"tensor-parallel-size {size}{pipeline} needs {size * stages} GPUs and there {there}"
+        needs = f"tensor-parallel-size {size}{more} needs {size * stages * engines} GPUs and there {there}"
         yield Refused("world-size", needs)
+
+
+def _engines_said(deployment: Deployment) -> str:
+    local = deployment.effective("data-parallel-size-local") is not None
+    return "data-parallel-size-local" if local else "data-parallel-size"
 
 
 def _may_have_more(deployment: Deployment) -> bool:

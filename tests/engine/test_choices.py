@@ -51,6 +51,14 @@ def test_each_choice_has_its_verdict_and_the_worst_decides(text, verdicts, analy
     assert plan.verdict == (min(verdicts, key=order.index) if verdicts else "fits")
 
 
+def test_labels_that_contradict_each_other_are_no_choice(analysed):
+    """Both must hold, and no GPU is both."""
+    other = "{key: cloud.google.com/gke-accelerator, operator: In, values: [nvidia-l4]}"
+    text = POD.replace("values: [NVIDIA-L4, NVIDIA-H100-NVL]}", f"values: [NVIDIA-H100-NVL]}}, {other}")
+    (plan,) = analysed(text).plans
+    assert (plan.verdict, plan.choices) == ("unknown", ())
+
+
 def test_the_finding_names_the_gpus(analysed):
     """It says on which of them vLLM will not start, and on which it does."""
     analysis = analysed(SKY % ("{H100: 1, L4: 1}", 131072))

@@ -7,7 +7,7 @@ import pytest
 from vram_engine.analysis import Context, analyse
 from vram_engine.sources.catalogue import CatalogueModels
 from vram_engine.sources.local import LocalModels
-from vram_lsp.lookups import find_model
+from vram_lsp.lookups import find
 from vram_lsp.session import Snapshot
 
 URI = "file:///srv/serve.yaml"
@@ -19,7 +19,7 @@ def snapshot():
 
     def snapshot(text, *, encoding="utf-16", folders=(), version=1):
         sources = (LocalModels(), CatalogueModels())
-        models = {ref: find_model(sources, ref, folders) for ref in analyse(text).wants}
-        return Snapshot(URI, version, text, encoding, Context(models=models), folders)
+        known = {wanted: find(sources, wanted, folders) for wanted in analyse(text).wants}
+        return Snapshot(URI, version, text, encoding, Context().knowing(known), folders)
 
     return snapshot

@@ -19,6 +19,7 @@ from vram_engine.safe_fixes import has_safe_fixes, safe_edits
 from vram_engine.syntax.edits import TextEdit
 from vram_engine.text import Span
 from vram_lsp import proto
+from vram_lsp.features import conversion
 from vram_lsp.session import Snapshot
 
 FIX_ALL = "source.fixAll.vram-lsp"
@@ -50,13 +51,25 @@ def code_actions(
     if _is_wanted(FIX_ALL, only) and has_safe_fixes(snapshot.analysis):
         offers.append(_FIX_ALL_OFFER)
     if abilities.resolves_edits:
-        return [_action(snapshot, offer, data=_data(snapshot, offer)) for offer in offers]
+        lazy = [_action(snapshot, offer, data=_data(snapshot, offer)) for offer in offers]
+        return lazy + _conversions(snapshot, params, only, abilities)
     written = ((offer, _edits(snapshot, offer)) for offer in offers)
-    return [_with_edit(snapshot, _action(snapshot, offer), edits, abilities) for offer, edits in written if edits]
+    ready = [_with_edit(snapshot, _action(snapshot, offer), edits, abilities) for offer, edits in written if edits]
+    return ready + _conversions(snapshot, params, only, abilities)
+
+
+def _conversions(
+    snapshot: Snapshot, params: types.CodeActionParams, only: Sequence[str], abilities: proto.Abilities
+) -> list[types.CodeAction]:
+    """The deployment at the cursor in other forms, for somebody who asks: a light on every line would be noise."""
+    asked = params.context.trigger_kind != types.CodeActionTriggerKind.Automatic or bool(only)
+    return conversion.actions(snapshot, params, abilities) if asked and _is_wanted(conversion.KIND, only) else []
 
 
 def resolved(snapshot: Snapshot, action: types.CodeAction, abilities: proto.Abilities) -> types.CodeAction:
     """The action with its edit; an LSP error where the document has moved on or the fix cannot be written there."""
+    if conversion.is_one(action):
+        return conversion.resolved(snapshot, action)
     offer = _offered(snapshot, action)
     if offer is None:
         raise JsonRpcException("the document has changed since", types.LSPErrorCodes.ContentModified)

@@ -17,11 +17,15 @@ from vram_engine.analysis import analyse
 from vram_engine.deployment import Scalar
 from vram_engine.fixing import edits_of
 from vram_engine.rules.base import ChangeSettings, Fix
+from vram_engine.view.candidates import values
 from vram_lsp import proto
 from vram_lsp.overrides import OverrideError, read_overrides, settings_of
 from vram_lsp.session import Snapshot, path_of
 
 APPLY = "vramLsp.apply"
+
+# Overrides that have a list of values.
+CHOOSABLE = ("tensor_parallel_size", "kv_cache_dtype", "gpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,9 @@ def plan(snapshot: Snapshot, trial: Trial, abilities: proto.Abilities) -> dict[s
     context = replace(snapshot.context, settings=(*snapshot.context.settings, *settings_of(trial.overrides)))
     analysis = analyse(snapshot.text, context, snapshot.analysis) if trial.overrides else snapshot.analysis
     document = plan_document(Checked(path_of(snapshot.uri) or Path(snapshot.uri), analysis, context))
-    for index, each in enumerate(document["deployments"]):
+    for index, (each, of) in enumerate(zip(document["deployments"], analysis.plans, strict=True)):
         each["edit"] = edit(snapshot, replace(trial, deployment=index), abilities)
+        each["choices"] = {name: values(name.replace("_", "-"), of) for name in CHOOSABLE}
     return {**document, "document": {"uri": snapshot.uri, "version": snapshot.version}}
 
 

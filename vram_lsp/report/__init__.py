@@ -45,11 +45,13 @@ def show_check(checked: Sequence[Checked], form: str) -> int:
     return exit_code(checked)
 
 
-def show_plan(checked: Checked, *, as_json: bool, explain: bool) -> int:
-    """The budget of every deployment of one file."""
+def show_plan(checked: Checked, *, as_json: bool, explain: bool, page: Path | None) -> int:
+    """The budget of every deployment of one file; ``page`` is where it goes as a web page."""
     _complain([checked])
     if not checked.analysis.plans:
         raise UsageError(f"{checked.path} holds no vLLM deployment that is understood")
+    if page is not None:
+        _write_page(checked, page)
     if as_json:
         print_json(document.plan_document(checked))
     else:
@@ -57,6 +59,15 @@ def show_plan(checked: Checked, *, as_json: bool, explain: bool) -> int:
 
         terminal.print_plan(checked, explain=explain)
     return CLEAN
+
+
+def _write_page(checked: Checked, page: Path) -> None:
+    from vram_lsp.report import html
+
+    try:
+        page.write_text(html.plan_page(document.plan_document(checked)), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{page} cannot be written: {error.strerror or error}") from error
 
 
 def show_receipt(given: Receipt, log: str, written: Path | None, *, as_json: bool) -> int:

@@ -16,11 +16,12 @@ from vram_engine.performance import Performance, Range
 from vram_engine.plan import Plan, place_of
 from vram_engine.ports import DetectedGpu
 from vram_engine.rules.base import Finding
-from vram_engine.sizing.budget import Term
+from vram_engine.sizing.budget import Interval, Term
 from vram_engine.sizing.parallelism import Refusal
 from vram_engine.text import Span
 from vram_engine.view.defaults import defaults
 from vram_engine.view.enough import enough
+from vram_engine.view.fit_grid import fit_grid
 from vram_engine.view.summary import required_bytes
 from vram_lsp.checking import Checked
 from vram_lsp.session import catalogue_id
@@ -148,7 +149,21 @@ def _memory(sized: Estimate, plan: Plan) -> dict[str, Any]:
         "headroom_bytes": feasibility.headroom_bytes,
         "interval": {"kv_cache_available_bytes": [budget.available.low, budget.available.high]},
         "required_bytes": required_bytes(budget, feasibility),
+        "terms": [_term(term) for term in budget.terms],
         "enough": _enough(plan),
+    }
+
+
+def _term(term: Term) -> dict[str, Any]:
+    """An amount with its bounds, why it is that much, and its parts."""
+    return {
+        "name": term.name,
+        "bytes": term.bytes,
+        "low": term.low,
+        "high": term.high,
+        "basis": term.basis,
+        "because": term.because,
+        "parts": [_term(part) for part in term.parts if part.bytes or part.high],
     }
 
 
@@ -180,7 +195,15 @@ def _kv_cache(sized: Estimate, plan: Plan) -> dict[str, Any]:
         "max_model_len_that_fits": feasibility.max_model_len_that_fits,
         "max_concurrency_at_context": feasibility.max_concurrency_at_context,
         "max_context_at_concurrency": feasibility.max_context_at_concurrency,
+        "grid": _grid(plan),
     }
+
+
+def _grid(plan: Plan) -> dict[str, Any] | None:
+    grid = fit_grid(plan)
+    if grid is None:
+        return None
+    return {"max_model_len": grid.lengths, "concurrency": grid.concurrencies, "verdicts": grid.cells}
 
 
 def _ranks(sized: Estimate | None) -> list[dict[str, Any]]:
@@ -191,9 +214,16 @@ def _ranks(sized: Estimate | None) -> list[dict[str, Any]]:
             "pipeline_stage": rank.pipeline_stage,
             "weights_bytes": rank.weights_bytes,
             "bytes_per_block": rank.bytes_per_block,
+            "terms": [_term(term) for term in rank.terms],
+            "kv_cache_available_bytes": _ends(rank.available),
         }
         for rank in sized.budget.ranks
     ]
+
+
+def _ends(left: Interval | None) -> list[int] | None:
+    """Low, expected, high."""
+    return None if left is None else [left.low, left.expected, left.high]
 
 
 def _failure(plan: Plan) -> dict[str, Any] | None:

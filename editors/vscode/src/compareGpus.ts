@@ -10,7 +10,7 @@ const GPUS: readonly string[] = ["l4", "l40s", "rtx-4090", "a100-sxm-40", "a100-
 /** Sizes the file on each GPU and lists the verdicts; choosing one opens nothing and changes nothing. */
 export async function compareGpus(client: LanguageClient, uri: vscode.Uri): Promise<void> {
   const sized = GPUS.map(async (gpu): Promise<vscode.QuickPickItem> => {
-    const document = await execute<PlanDocument>(client, "vramLsp.plan", uri.toString(), { gpu });
+    const document = await execute<PlanDocument>(client, "vramLsp.plan", uri.toString(), { overrides: { gpu } });
     return { label: `${gpu}`, description: statusText(document) ?? "", detail: statusLines(document).join("; ") };
   });
   await vscode.window.showQuickPick(Promise.all(sized), { title: "This deployment on other GPUs", matchOnDetail: true });

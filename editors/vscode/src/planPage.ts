@@ -7,15 +7,16 @@ import * as vscode from "vscode";
 export async function pageOf(webview: vscode.Webview, folder: vscode.Uri): Promise<string> {
   const template = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(folder, "index.html"));
   const nonce = randomBytes(16).toString("base64");
+  const base = webview.asWebviewUri(folder).toString();
   const policy = [
     "default-src 'none'",
     `style-src ${webview.cspSource}`,
     `script-src 'nonce-${nonce}'`,
-    `img-src ${webview.cspSource}`,
   ].join("; ");
   return new TextDecoder()
     .decode(template)
-    .replaceAll("{{csp}}", policy)
-    .replaceAll("{{nonce}}", nonce)
-    .replaceAll("{{base}}", webview.asWebviewUri(folder).toString());
+    .replace("{{csp}}", () => policy)
+    .replace("{{style}}", () => `<link rel="stylesheet" href="${base}/planview.css">`)
+    .replace("{{data}}", "")
+    .replace("{{script}}", () => `<script type="module" nonce="${nonce}" src="${base}/planview.js"></script>`);
 }

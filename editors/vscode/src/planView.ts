@@ -12,7 +12,14 @@ const SETTLE_MS = 250;
 type FromPage =
   | { readonly type: "ready" }
   | { readonly type: "resize"; readonly overrides: Readonly<Record<string, unknown>> }
-  | { readonly type: "apply"; readonly overrides: Readonly<Record<string, unknown>> };
+  | ({ readonly type: "apply" } & Trial);
+
+/** Values to write into one deployment of the version of the text that the page shows. */
+interface Trial {
+  readonly overrides: Readonly<Record<string, unknown>>;
+  readonly deployment: number;
+  readonly version: number;
+}
 
 /** One panel for each document. */
 export class PlanViews implements vscode.Disposable {
@@ -103,22 +110,24 @@ class PlanView {
         this.overrides = message.overrides;
         return this.send();
       case "apply":
-        return this.apply(message.overrides);
+        return this.apply(message);
     }
   }
 
   private async send(): Promise<void> {
     await this.guarded(async (client) => {
-      const asked = this.overrides;
-      const document = await execute<PlanDocument>(client, "vramLsp.plan", this.uri.toString(), asked);
-      if (asked === this.overrides) {
-        await this.panel.webview.postMessage({ type: "plan", document });
+      const overrides = this.overrides;
+      const document = await execute<PlanDocument>(client, "vramLsp.plan", this.uri.toString(), { overrides });
+      if (overrides === this.overrides) {
+        await this.panel.webview.postMessage({ type: "plan", document, overrides });
       }
     });
   }
 
-  private async apply(overrides: Readonly<Record<string, unknown>>): Promise<void> {
-    await this.guarded((client) => execute(client, "vramLsp.apply", this.uri.toString(), overrides));
+  private async apply({ overrides, deployment, version }: Trial): Promise<void> {
+    await this.guarded((client) =>
+      execute(client, "vramLsp.apply", this.uri.toString(), { overrides, deployment, version }),
+    );
   }
 
   private async guarded(work: (client: LanguageClient) => Promise<unknown>): Promise<void> {

@@ -3,10 +3,7 @@
 import * as vscode from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
 import { execute } from "./client";
-
-interface Receipt {
-  readonly text: string;
-}
+import { type Receipt, receiptText } from "./receiptText";
 
 /** Asks for a log where none is given, and shows the receipt of it. */
 export async function receipt(client: LanguageClient, uri: vscode.Uri | undefined): Promise<void> {
@@ -14,7 +11,7 @@ export async function receipt(client: LanguageClient, uri: vscode.Uri | undefine
   if (log === undefined) {
     return;
   }
-  const made = await execute<Receipt>(client, "vramLsp.receipt", log.toString());
-  const document = await vscode.workspace.openTextDocument({ language: "plaintext", content: made.text });
+  const made = await execute<Receipt>(client, "vramLsp.receipt", { path: log.fsPath });
+  const document = await vscode.workspace.openTextDocument({ language: "markdown", content: receiptText(made) });
   await vscode.window.showTextDocument(document, { preview: false });
 }

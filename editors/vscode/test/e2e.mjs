@@ -14,6 +14,7 @@ const FILES = {
   "kubernetes.yaml": readFileSync(join(CHECKOUT, "examples/kubernetes.yaml"), "utf8"),
   "profile.yaml": readFileSync(join(CHECKOUT, "examples/profile.yaml"), "utf8"),
   "unrelated.yaml": "on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n",
+  "plan.yaml": TOO_LARGE.replace("16384", "16384\ntensor-parallel-size: 2"),
   "long.yaml": TOO_LARGE + "# a comment\n".repeat(5000),
 };
 
@@ -124,9 +125,27 @@ await check("typing into 5,000 lines keeps up", async () => {
   process.stdout.write(`      56 keys in ${took} ms\n`);
 });
 await check("the plan view opens from the command", async () => {
-  await open("vllm.yaml");
+  await open("plan.yaml");
   await command("vram-lsp: Show Memory Plan");
-  await page.locator(".tab", { hasText: "Plan: vllm.yaml" }).waitFor({ timeout: PATIENCE });
+  await page.locator(".tab", { hasText: "Plan: plan.yaml" }).waitFor({ timeout: PATIENCE });
+});
+await check("its sliders size anew, and the numbers are the command line's", async () => {
+  const view = page.frameLocator("iframe.webview.ready").frameLocator("iframe#active-frame");
+  await view.locator("h1 .verdict").first().waitFor({ timeout: PATIENCE });
+  await view.locator("#max_model_len-0").focus();
+  await page.keyboard.press("Home");
+  const flags = ["--max-model-len", "1024", "--json"];
+  const { deployments } = JSON.parse(execFileSync(join(CHECKOUT, ".venv/bin/vram-lsp"), ["plan", join(folder, "plan.yaml"), ...flags], { encoding: "utf8" }));
+  const required = (deployments[0].memory.required_bytes / 2 ** 30).toFixed(2);
+  await view.locator("main", { hasText: `Required: ${required} GiB.` }).waitFor({ timeout: PATIENCE });
+  await view.locator("h1").first().scrollIntoViewIfNeeded();
+  await page.keyboard.press("Control+J");
+  await picture(page, "plan");
+});
+await check("what a slider tried is written into the file", async () => {
+  const view = page.frameLocator("iframe.webview.ready").frameLocator("iframe#active-frame");
+  await view.locator("#apply-0").click();
+  await sees(".view-line", /max-model-len:\s1024/);
 });
 
 await stop();

@@ -6,4 +6,5 @@ sh test/setup.sh
 sh ../../tests/install.sh
 sh build.sh
 npm test --silent
+node test/planview.mjs
 node test/e2e.mjs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vram_engine.dialects.aibrix import AIBRIX
+from vram_engine.dialects.aim_profile import AIM_PROFILE
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.compose import COMPOSE
 from vram_engine.dialects.dstack import DSTACK
@@ -47,6 +48,7 @@ DIALECTS: tuple[Dialect, ...] = (
     LLAMA_SWAP,
     LOCALAI,
     NEMO_EVALUATOR,
+    AIM_PROFILE,
     *FLAT,
 )
 

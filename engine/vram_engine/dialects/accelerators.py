@@ -89,7 +89,9 @@ def gpu_of_labels(labels: Iterable[Labelled]) -> Setting | None:
     best = by_rank[0]
     meant = {_gpu_id(label.value.text) for label in by_rank}
     if len(meant) > 1:
-        unknown = Unknown(f"any of {', '.join(named)} may be used", tuple(named))
+        # Labels of one key are a choice; those of several must all hold, and contradict each other.
+        any_of = tuple(named) if len({label.key for label in by_rank}) == 1 else ()
+        unknown = Unknown(f"any of {', '.join(named)} may be used", any_of)
         return Setting("gpu", unknown, "file", best.key, span=best.value.span)
     return Setting("gpu", gpu_value(best.value.text), "file", best.key, span=best.value.span)
 

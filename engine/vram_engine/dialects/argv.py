@@ -21,7 +21,7 @@ from vram_engine.facts.versions import NEWEST, Version
 # Before this release -O was the level of --compilation-config.
 _OPTIMIZATION_LEVEL_SINCE = Version(0, 12, 0)
 
-_NEGATIVE = re.compile(r"-\d+|-\d*\.\d+", re.ASCII)
+NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+", re.ASCII)
 _LEVEL = re.compile(r"-O=?(\d)", re.ASCII)
 # A flag and its value in one word: a program gets them as one, and knows no such flag.
 _UNSPLIT = re.compile(r"(--?[A-Za-z][\w.-]*)(\s+)(\S.*)", re.ASCII | re.DOTALL)
@@ -161,7 +161,7 @@ def _may_be_more(word: Word, at: int) -> bool:
 
 def is_option(word: Word) -> bool:
     """Whether argparse would take the word for an option and not for a value."""
-    return len(word.text) > 1 and word.text.startswith("-") and _NEGATIVE.fullmatch(word.text) is None
+    return len(word.text) > 1 and word.text.startswith("-") and NEGATIVE_NUMBER.fullmatch(word.text) is None
 
 
 def _argument(words: Sequence[Word], at: int, version: Version) -> Argument:

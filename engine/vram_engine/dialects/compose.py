@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vram_engine.deployment import Deployment, Known, MapSite, Setting, Site, Unknown
-from vram_engine.dialects.accelerators import docker_size
+from vram_engine.deployment import Deployment, FramedSite, MapSite, Site
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.chars import Chars, hole
 from vram_engine.dialects.compose_gpus import gpus_of_service
 from vram_engine.dialects.compose_services import Service, services
+from vram_engine.dialects.compose_shm import shared_memory, shm_site
 from vram_engine.dialects.container import (
     Container,
     Given,
@@ -27,15 +27,12 @@ from vram_engine.dialects.container import (
 from vram_engine.dialects.image import read_image
 from vram_engine.dialects.mounted import service_files
 from vram_engine.dialects.peers import Started, with_peers
-from vram_engine.dialects.pods import CONTAINER_SHM_BYTES
-from vram_engine.dialects.runpod import worker_settings
+from vram_engine.dialects.runpod import VariableSites, worker_settings
 from vram_engine.dialects.shell import split_words
-from vram_engine.dialects.trees import items
 from vram_engine.dialects.variables import interpolated
-from vram_engine.dialects.words import ScalarPart, Word
+from vram_engine.dialects.words import ScalarPart, Word, append_site
 from vram_engine.mounts import ContainerFiles
 from vram_engine.syntax.nodes import Document, Mapping, Scalar, Tree, resolve
-from vram_engine.text import Span
 
 
 def _claims(tree: Tree, number: int) -> bool:
@@ -68,17 +65,38 @@ def _read_service(text: str, number: int, service: Service, files: ContainerFile
     worker = worker_settings(container)
     if worker is not None:
         gpus = gpus_of_service(text, service, container.variables)
+        worker = replace(worker, sites=_variable_sites(text, number, service, worker.sites))
         made = replace(deployment("runpod", "", number, service.span, worker, gpus.given), container=files)
         yield Started(made, gpus.devices, service.profiles)
         return
     for launch, together in running_together(container_launches(container)):
         gpus = gpus_of_service(text, service, launch.variables)
-        facts = (_shared_memory(service), version_setting(container.image, container.image_span))
-        given = gpus.given + Given(tuple(fact for fact in facts if fact is not None), _shm_site(number, service))
+        facts = (shared_memory(service), version_setting(container.image, container.image_span))
+        given = gpus.given + Given(tuple(fact for fact in facts if fact is not None), shm_site(number, service))
         engine = engine_of(text, launch, container.image, facts[1])
         made = replace(deployment("compose", "", number, service.span, engine, given), container=files)
         made = with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
         yield Started(made, gpus.devices if together else None, service.profiles)
+
+
+# A variable is text, and true and false are text only in quotes.
+_AS_TEXT = {"true": '"true"', "false": '"false"'}
+
+
+def _variable_sites(text: str, number: int, service: Service, known: dict[str, Site | None]) -> dict[str, Site | None]:
+    """With places for variables that are not there yet, where those of the service are its own."""
+    node = service.node("environment")
+    if service.is_shared("environment"):
+        return known
+    if isinstance(node, Mapping):
+        route = ("services", service.name, "environment")
+        return VariableSites(known, lambda name: MapSite(number, (*route, name), _AS_TEXT))
+    words = item_words(text, node)
+    end = append_site(text, words) if words else None
+    if end is None:
+        return known
+    quote = end.value_style
+    return VariableSites(known, lambda name: FramedSite(end.at, f"{end.lead}{quote}{name}=", quote))
 
 
 def _container(text: str, service: Service) -> Container | None:
@@ -131,37 +149,6 @@ def _words(text: str, service: Service, section: str) -> tuple[Word, ...] | None
         return None if chars is None else split_words(interpolated(chars), ScalarPart(node, shared))
     listed = item_words(text, node, shared=shared)
     return None if listed is None else tuple(Word(interpolated(word.chars), word.raw, word.home) for word in listed)
-
-
-def _shared_memory(service: Service) -> Setting | None:
-    """What a service has on /dev/shm: a size of its own, the host's, or the 64 MiB that every container gets."""
-    size = service.node("shm_size")
-    if isinstance(size, Scalar):
-        number = docker_size(size.text)
-        value = Known(number) if number is not None else Unknown(f"shm_size: {size.text} is not a size")
-        return Setting("shm-bytes", value, "file", "shm_size", span=size.span)
-    shown = service.node("ipc")
-    if isinstance(shown, Scalar) and shown.text not in ("private", "none", ""):
-        return Setting("shm-bytes", Unknown("shared memory of elsewhere"), "file", "ipc", span=shown.span)
-    for mount in (*items(service.node("volumes")), *items(service.node("tmpfs"))):
-        span = _mounted(mount)
-        if span is not None:
-            return Setting("shm-bytes", Unknown("a mount on /dev/shm"), "file", "/dev/shm", span=span)
-    if service.is_partial:
-        return None
-    return Setting("shm-bytes", Known(CONTAINER_SHM_BYTES), "default")
-
-
-def _shm_site(number: int, service: Service) -> dict[str, Site | None]:
-    spellings = {str(gib * 2**30): f"{gib}gb" for gib in (1, 2, 4, 8, 16, 32, 64)}
-    return {"shm-bytes": MapSite(number, ("services", service.name, "shm_size"), spellings)}
-
-
-def _mounted(mount: object) -> Span | None:
-    if isinstance(mount, Mapping):
-        target = mount.get("target")
-        return target.span if isinstance(target, Scalar) and target.text == "/dev/shm" else None
-    return mount.span if isinstance(mount, Scalar) and "/dev/shm" in mount.text else None
 
 
 COMPOSE = Dialect("compose", _claims, _suits, _read)

@@ -15,7 +15,7 @@ from vram_engine.dialects.flag_map import FlagMap, read_flag_map
 from vram_engine.dialects.pod_groups import ACROSS_MACHINES
 from vram_engine.facts.flags import flag
 from vram_engine.facts.versions import NEWEST, Version, parse_version
-from vram_engine.lent import FileRef, FilesKnown, Unlent
+from vram_engine.lent import FileRef, FilesKnown, LentFile, Unlent
 from vram_engine.syntax.nodes import Mapping, resolve
 from vram_engine.syntax.parse import parse
 from vram_engine.text import Span
@@ -35,17 +35,22 @@ def config_file(deployment: Deployment) -> FileRef | None:
     if setting is None or not isinstance(setting.value, Known):
         return None
     path = str(setting.value.value)
+    if deployment.container is not None and deployment.container.text_at(path) is not None:
+        return None
     outside = deployment.outside(path) if path.endswith((".yaml", ".yml")) else None
     return FileRef(outside) if outside else None
 
 
 def with_config_file(deployment: Deployment, files: FilesKnown) -> Deployment:
     """The deployment with the settings of its file beneath its own; as it is while the file is not known."""
-    ref, setting = config_file(deployment), _asked(deployment)
-    lent = files.get(ref) if ref is not None else None
-    if lent is None or setting is None or setting.span is None:
+    setting = _asked(deployment)
+    if setting is None or setting.span is None or not isinstance(setting.value, Known):
         return deployment
-    path = str(getattr(setting.value, "value", ""))
+    path, ref = str(setting.value.value), config_file(deployment)
+    written = deployment.container.text_at(path) if deployment.container is not None else None
+    lent = LentFile(written, "") if written is not None else files.get(ref) if ref is not None else None
+    if lent is None:
+        return deployment
     if isinstance(lent, Unlent):
         return _hidden(deployment, f"more settings are in {path}, {lent.reason}")
     options = _options(lent.text)
@@ -79,6 +84,8 @@ class _Options:
 
 def _options(text: str) -> _Options | str:
     """What a file says; a clause where vLLM could not read it either, or it cannot be followed."""
+    if "{{" in text or "${" in text:
+        return "is filled in by something else before vLLM reads it"
     tree = parse(text)
     documents = [document for document in tree.documents if document.root is not None]
     root = resolve(documents[0].root) if len(documents) == 1 else None

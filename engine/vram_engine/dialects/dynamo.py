@@ -10,7 +10,8 @@ from vram_engine.dialects.accelerators import count, gpus_of_resources, quantity
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.container import Given, container_launches, deployment, engine_of
 from vram_engine.dialects.pod_groups import spread_by_arguments
-from vram_engine.dialects.pods import Pod, container_of, hardware, kind_of, pods, without_default_shm
+from vram_engine.dialects.pod_hardware import hardware, without_default_shm
+from vram_engine.dialects.pods import Pod, container_of, kind_of, pods
 from vram_engine.dialects.trees import at, maps, span_of, text_of
 from vram_engine.dialects.visible import visible_gpus
 from vram_engine.syntax.nodes import Document, Mapping, Node, Tree, resolve

@@ -20,7 +20,8 @@ from vram_engine.dialects.inference_services import GROUP, RUNTIMES, runtime_of,
 from vram_engine.dialects.keyed import NONE, Spelling, one, read_keyed, together
 from vram_engine.dialects.kubernetes import read_pods
 from vram_engine.dialects.model_uris import model_settings
-from vram_engine.dialects.pods import Pod, container_of, hardware, kind_of, pods, without_default_shm
+from vram_engine.dialects.pod_hardware import hardware, without_default_shm
+from vram_engine.dialects.pods import Pod, container_of, kind_of, pods
 from vram_engine.dialects.shell import split_words
 from vram_engine.dialects.trees import at, items, maps, span_of, text_of
 from vram_engine.dialects.variables import with_template_holes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vram_engine.deployment import Deployment
+from vram_engine.deployment import Deployment, FramedSite, Site
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.compose_gpus import Devices, visible_devices
 from vram_engine.dialects.container import (
@@ -17,13 +17,16 @@ from vram_engine.dialects.container import (
     running_together,
     with_remarks,
 )
+from vram_engine.dialects.keyed import line_behind
 from vram_engine.dialects.mounted import pod_files
 from vram_engine.dialects.peers import Started, with_peers
 from vram_engine.dialects.pod_groups import group_of, spread_by_arguments
-from vram_engine.dialects.pods import Pod, container_of, hardware, kind_of, pods
-from vram_engine.dialects.runpod import worker_settings
+from vram_engine.dialects.pod_hardware import hardware
+from vram_engine.dialects.pods import Pod, container_of, kind_of, pods
+from vram_engine.dialects.runpod import VariableSites, worker_settings
+from vram_engine.dialects.trees import maps
 from vram_engine.dialects.visible import visible_gpus
-from vram_engine.syntax.nodes import Document, Mapping, Scalar, Tree
+from vram_engine.syntax.nodes import Document, Mapping, Scalar, Sequence, Tree
 from vram_engine.text import Span
 
 # Definitions of kinds, not objects.
@@ -51,7 +54,7 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
 def read_pods(tree: Tree, number: int, dialect: str, found: Iterator[Pod]) -> tuple[Deployment, ...]:
     """The deployments of some containers, each by the name of its object."""
     _, kind = kind_of(tree.documents[number])
-    read = [(pod, tuple(read_pod(tree.text, number, dialect, kind, pod))) for pod in found]
+    read = [(pod, tuple(read_pod(tree, number, dialect, kind, pod))) for pod in found]
     names = [object_name(pod) for pod, started in read for _ in started]
     return tuple(
         each
@@ -60,14 +63,18 @@ def read_pods(tree: Tree, number: int, dialect: str, found: Iterator[Pod]) -> tu
     )
 
 
-def read_pod(text: str, number: int, dialect: str, kind: str, pod: Pod, more: Given | None = None) -> Iterator[Started]:
+def read_pod(
+    tree: Tree, number: int, dialect: str, kind: str, pod: Pod, more: Given | None = None
+) -> Iterator[Started]:
     """The engines that one container starts; ``more`` is what its object says of all its pods."""
+    text = tree.text
     container = container_of(text, pod.container)
     if container is None:
         return
-    files = pod_files(pod.spec, pod.container)
+    files = pod_files(tree, pod.spec, pod.container)
     worker = worker_settings(container)
     if worker is not None:
+        worker = replace(worker, sites=_variable_sites(text, pod, worker.sites))
         made = deployment("runpod", "", number, anchor(pod), worker, hardware(pod, container))
         yield Started(replace(made, container=files), None, frozenset())
         return
@@ -82,6 +89,17 @@ def read_pod(text: str, number: int, dialect: str, kind: str, pod: Pod, more: Gi
         # What is in one container sees the same devices, unless each is shown others.
         devices = visible_devices(launch.variables) or Devices(None, None)
         yield Started(made, devices if together else None, frozenset())
+
+
+def _variable_sites(text: str, pod: Pod, known: dict[str, Site | None]) -> dict[str, Site | None]:
+    """With places for variables that are not there yet: an item behind the last one."""
+    entry = pod.container.entry("env")
+    listed = list(maps(entry.value)) if entry is not None and isinstance(entry.value, Sequence) else []
+    end = line_behind(text, listed[-1]) if listed else None
+    if end is None or len(end[1]) < 3:
+        return known
+    at, lead = end
+    return VariableSites(known, lambda name: FramedSite(at, f'{lead[:-2]}- name: {name}{lead}value: "', '"'))
 
 
 def anchor(pod: Pod) -> Span | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from vram_engine.dialects.argv import find_flag
@@ -50,6 +51,13 @@ _WRAPPERS = frozenset(
     }
 )
 _CONTAINERS = frozenset({"docker", "podman", "nerdctl"})
+# Long options of ``docker run`` that take no value.
+_CONTAINER_SWITCHES = frozenset(
+    {
+        *("--rm", "--detach", "--interactive", "--tty", "--init", "--privileged", "--read-only", "--publish-all"),
+        *("--quiet", "--no-healthcheck", "--oom-kill-disable", "--sig-proxy", "--disable-content-trust", "--replace"),
+    }
+)
 # Programs that an image of vLLM may be started with instead of its server.
 _PROGRAMS = _SHELLS | frozenset(
     {
@@ -148,11 +156,29 @@ def _container_launch(words: Sequence[Word], variables: Variables) -> Launch | N
         return None
     for at in range(1, len(words)):
         image = read_image(words[at].text)
-        if image.holds_vllm and not words[at].text.startswith("-"):
-            rest, before = words[at + 1 :], tuple(words[: at + 1])
+        is_a_value = _takes_the_next_word(words[at - 1].text)
+        if image.holds_vllm and not is_a_value and not words[at].text.startswith("-"):
+            before = tuple(words[: at + 1])
+            rest = (*_entrypoint(before), *words[at + 1 :])
             found = _named_launch(rest, variables) or entrypoint_launch(rest, variables, image)
             return None if found is None else replace(found, container=before, image=image)
     return None
+
+
+def _takes_the_next_word(option: str) -> bool:
+    """Whether an option of ``docker run`` has its value in the word behind it, as a container's ``--name vllm``."""
+    if option.startswith("--"):
+        return "=" not in option and option not in _CONTAINER_SWITCHES
+    return option.startswith("-") and len(option) == 2 and option[1] not in "ditPq"
+
+
+def _entrypoint(options: Sequence[Word]) -> tuple[Word, ...]:
+    """The program that ``docker run --entrypoint`` puts in place of the image's own; nothing where there is none."""
+    for at, word in enumerate(options):
+        name, glued, _ = word.text.partition("=")
+        if name == "--entrypoint":
+            return (word.part(len(name) + 1),) if glued else tuple(options[at + 1 : at + 2])
+    return ()
 
 
 def _named_launch(words: Sequence[Word], variables: Variables) -> Launch | None:
@@ -166,11 +192,13 @@ def _named_launch(words: Sequence[Word], variables: Variables) -> Launch | None:
 def entrypoint_launch(words: Sequence[Word], variables: Variables, image: Image | None) -> Launch | None:
     """A launch by an image's own entrypoint, to which the words are arguments.
 
-    An image that holds vLLM needs a model or one option of vLLM's beside it, an unknown one several.
+    An image that holds vLLM needs a model or one option of vLLM's beside it, an unknown one several. vLLM's own image
+    may be given all of them in a file.
     """
     telling, core = _counted(words)
     holds = image is not None and image.holds_vllm
-    is_launch = (holds and (core > 0 or _names_a_model(words))) or telling >= _ENOUGH_TO_TELL
+    is_told = core > 0 or _names_a_model(words) or (image is not None and image.official and _names_a_config(words))
+    is_launch = (holds and is_told) or telling >= _ENOUGH_TO_TELL
     if _is_another_program(words):
         return None
     return Launch("entrypoint", (), tuple(words), variables) if is_launch else None
@@ -205,6 +233,12 @@ def _flag_in(text: str) -> Flag | None:
 def _names_a_model(words: Sequence[Word]) -> bool:
     names = any(word.text == "--model" or word.text.startswith("--model=") for word in words)
     return names or (bool(words) and _MODEL_NAME.fullmatch(words[0].text) is not None)
+
+
+def _names_a_config(words: Sequence[Word]) -> bool:
+    """Whether all options may be in a file."""
+    pairs = pairwise(words)
+    return any(word.text == "--config" and file.text.endswith((".yaml", ".yml")) for word, file in pairs)
 
 
 def script_of(words: Sequence[Word]) -> Word | None:

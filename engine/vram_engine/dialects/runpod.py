@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
-from vram_engine.deployment import Known, Setting, Unknown
+from vram_engine.deployment import Known, Setting, Site, Unknown
 from vram_engine.dialects.container import Container
 from vram_engine.dialects.engine_settings import EngineSettings
 from vram_engine.dialects.keyed import one, together
@@ -14,6 +15,20 @@ from vram_engine.facts.flags import Flag, flag
 
 _WORKER = re.compile(r"runpod/worker-(?:v1-)?vllm[\w.-]*$", re.ASCII)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+class VariableSites(dict[str, Site | None]):
+    """Where variables that a worker does not have yet would go: beside the others, ``placed`` by their names."""
+
+    def __init__(self, known: Mapping[str, Site | None], placed: Callable[[str], Site]) -> None:
+        super().__init__(known)
+        self._placed = placed
+
+    def __missing__(self, name: str) -> Site:
+        found = flag(name)
+        if found is None or found.positional:
+            raise KeyError(name)
+        return self._placed(name.upper().replace("-", "_"))
 
 
 def worker_settings(container: Container) -> EngineSettings | None:

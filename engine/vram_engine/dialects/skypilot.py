@@ -42,10 +42,12 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
     version = _version(root) or installed_version(text, at(root, "setup"), at(root, "run"))
     found: list[Deployment] = []
     for launch in run_launches(text, at(root, "run"), variables):
-        given = _given(accelerators) + Given(() if version is None else (version,))
+        image = launch.container[-1].span if launch.container else None
+        release = version or version_setting(launch.image, image)
+        given = _given(accelerators) + Given(() if release is None else (release,))
         if nodes > 1:
             given = with_nodes(given, nodes, span_of(at(root, "num_nodes")), "")
-        engine = engine_of(text, launch, None, version)
+        engine = engine_of(text, launch, launch.image, release)
         name = text_of(at(root, "name")) or "run"
         name = f"{name}/{len(found) + 1}" if found else name
         found.append(deployment("skypilot", name, number, launch.named[0].raw if launch.named else None, engine, given))

@@ -9,6 +9,7 @@ from typing import assert_never
 from vram_engine.deployment import (
     AppendSite,
     Deployment,
+    FramedSite,
     GrowSite,
     JointSite,
     LineSite,
@@ -18,6 +19,7 @@ from vram_engine.deployment import (
     SwitchSite,
     TextSite,
 )
+from vram_engine.ranks import engines_here
 from vram_engine.syntax.edits import TextEdit, quoted, set_value
 from vram_engine.syntax.nodes import Tree
 from vram_engine.text import Span
@@ -35,6 +37,7 @@ def with_gpus(deployment: Deployment, values: Mapping[str, Scalar]) -> dict[str,
     if not {"tensor-parallel-size", "pipeline-parallel-size"} & set(values):
         return dict(values)
     world = _size(deployment, values, "tensor-parallel-size") * _size(deployment, values, "pipeline-parallel-size")
+    world *= max(engines_here(deployment), 1)
     return {**values, "gpus": world} if world > present else dict(values)
 
 
@@ -81,6 +84,8 @@ def _edits(tree: Tree, site: Site, value: Scalar) -> Iterator[TextEdit | None]:
         yield _appended(site, value)
     elif isinstance(site, LineSite):
         yield TextEdit(Span(site.at, site.at), f"{site.lead}{site.key}: {quoted(as_text(value), '')}")
+    elif isinstance(site, FramedSite):
+        yield _framed(site, as_text(value))
     elif isinstance(site, JointSite):
         for each in site.sites:
             yield _grown(each, value) if isinstance(each, GrowSite) else _replaced(each, as_text(value))
@@ -102,6 +107,11 @@ def _replaced(site: TextSite, text: str) -> TextEdit | None:
     if site.style != "part":
         return TextEdit(site.span, quoted(text, site.style))
     return TextEdit(site.span, text) if _SAFE.fullmatch(text) else None
+
+
+def _framed(site: FramedSite, text: str) -> TextEdit | None:
+    written = f"{site.before}{text}{site.after}"
+    return TextEdit(Span(site.at, site.at), written) if _SAFE.fullmatch(text) else None
 
 
 def _switched(site: SwitchSite, value: Scalar) -> TextEdit | None:

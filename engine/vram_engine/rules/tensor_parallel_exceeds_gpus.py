@@ -1,12 +1,13 @@
 """The deployment asks for more GPUs than there are.
 
 What it checks
-    tensor-parallel-size times pipeline-parallel-size against the number of GPUs, where something says that number: the
-    file (a container's limit, a reservation, device ids, a group's size), a comment, or outside settings. Where other
-    machines may take part, nothing is said.
+    tensor-parallel-size times pipeline-parallel-size, times the data-parallel engines that start here, against the
+    number of GPUs, where something says that number: the file (a container's limit, a reservation, device ids, a
+    group's size), a comment, or outside settings. Where other machines may take part, nothing is said.
 
 Why
-    vLLM stops with "World size (N) is larger than the number of available GPUs".
+    vLLM stops with "World size (N) is larger than the number of available GPUs"; an engine of a data-parallel group
+    finds no device with its number.
 
 Example
     # vram: gpu=h100-sxm-80 gpus=2
@@ -27,6 +28,7 @@ from collections.abc import Iterator
 
 from vram_engine.hardware import Node
 from vram_engine.plan import Plan, place_of
+from vram_engine.ranks import engines_here
 from vram_engine.rules.base import ChangeSettings, Finding, Fix, Related, Rule
 
 
@@ -49,15 +51,15 @@ def check(plan: Plan) -> Iterator[Finding]:
 def _fixes(plan: Plan) -> Iterator[Fix]:
     """The largest part of the size that the GPUs can hold; or as many GPUs as it takes, where the file counts."""
     present = plan.node.count if isinstance(plan.node, Node) else plan.deployment.integer("gpus")
-    stages = plan.deployment.integer("pipeline-parallel-size") or 1
+    others = (plan.deployment.integer("pipeline-parallel-size") or 1) * engines_here(plan.deployment)
     size = plan.args.tensor_parallel_size
-    fitting = [number for number in range(1, (present or 0) // stages + 1) if size % number == 0]
+    fitting = [number for number in range(1, min((present or 0) // others, size) + 1) if size % number == 0]
     if fitting:
         change = ChangeSettings(plan.index, {"tensor-parallel-size": fitting[-1]})
         yield Fix(f"Set tensor-parallel-size to {fitting[-1]}", change)
     counted = plan.deployment.effective("gpus")
     if counted is not None and counted.origin == "file" and present is not None:
-        yield Fix(f"Ask for {size * stages} GPUs", ChangeSettings(plan.index, {"gpus": size * stages}))
+        yield Fix(f"Ask for {size * others} GPUs", ChangeSettings(plan.index, {"gpus": size * others}))
 
 
 RULE = Rule("tensor-parallel-exceeds-gpus", __doc__ or "", check_plan=check)

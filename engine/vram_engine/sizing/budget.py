@@ -66,11 +66,16 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class RankBytes:
-    """What one pipeline stage's ranks hold: weights, and bytes of one KV block (None where there are no blocks)."""
+    """What one pipeline stage's ranks hold: weights, and bytes of one KV block (None where there are no blocks).
+
+    ``terms`` is all that is taken before the KV cache, ``available`` what that leaves for it.
+    """
 
     pipeline_stage: int
     weights_bytes: int
     bytes_per_block: int | None
+    terms: tuple[Term, ...] = ()
+    available: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)

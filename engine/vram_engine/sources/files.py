@@ -10,7 +10,7 @@ from vram_engine.sources.local import located
 from vram_engine.sources.names import shown
 
 # Many times the longest that anybody writes; reading it must not be felt while somebody types.
-LONGEST_FILE = 256 * 1024
+LONGEST_FILE = 64 * 1024
 
 
 def lend(ref: FileRef, folders: tuple[Path, ...]) -> LentFile | Unlent:

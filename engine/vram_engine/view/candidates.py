@@ -8,7 +8,7 @@ from itertools import takewhile
 
 from vram_engine.deployment import Scalar
 from vram_engine.dialects.directives import ESTIMATORS
-from vram_engine.dialects.profile import READ_AS
+from vram_engine.dialects.profile_keys import READ_AS
 from vram_engine.estimate import Estimate
 from vram_engine.facts.catalogue import CatalogueModel, catalogue
 from vram_engine.facts.flags import SCANNED, Flag, flag
@@ -23,6 +23,8 @@ from vram_engine.view.verdict_line import verdict_line, with_values
 # Of the sizes that nothing bounds.
 _MOST_GPUS = 8
 _SHORTEST, _LONGEST = 2048, 2**20
+
+_COUNTED = frozenset({"tensor-parallel-size", "pipeline-parallel-size", "gpus"})
 
 # Settings whose every value is sized for the list; others are sized when one is looked at.
 _SIZED_IN_LIST = frozenset({"tensor-parallel-size", "pipeline-parallel-size", "max-model-len", "kv-cache-dtype"})
@@ -45,12 +47,22 @@ def candidates(name: str, plan: Plan | None) -> tuple[Candidate, ...]:
         return tuple(_model(id_, row) for row in catalogue().values() for id_ in (row.id, *row.also))
     if name == "gpu":
         return tuple(Candidate(gpu.id, gpu.id, gpu_words(gpu)) for gpu in all_gpus())
-    if name in ("tensor-parallel-size", "pipeline-parallel-size", "gpus"):
+    if name in _COUNTED:
         return with_costs(name, _counts(plan), plan)
     if name == "max-model-len":
         return with_costs(name, _lengths(plan), plan)
     known = flag(name)
     return with_costs(name, choices(known), plan) if known is not None else ()
+
+
+def values(name: str, plan: Plan) -> tuple[Scalar, ...]:
+    """The values of a setting alone, nothing sized: for a list whose entries are tried when they are chosen."""
+    if name == "gpu":
+        return tuple(gpu.id for gpu in all_gpus())
+    if name in _COUNTED:
+        return tuple(each.value for each in _counts(plan))
+    known = flag(name)
+    return tuple(each.value for each in choices(known)) if known is not None else ()
 
 
 def choices(known: Flag) -> tuple[Candidate, ...]:

@@ -10,7 +10,7 @@ from vram_engine.analysis import Analysis
 from vram_engine.deployment import Scalar
 from vram_engine.dialects.directives import KEYS
 from vram_engine.dialects.flag_map import flag_of_key
-from vram_engine.dialects.profile import PATHS, READ_AS, SECTIONS
+from vram_engine.dialects.profile_keys import PATHS, READ_AS, SECTIONS
 from vram_engine.facts.flags import Flag, all_flags, resolve_flag
 from vram_engine.plan import Plan
 from vram_engine.rules import RULES

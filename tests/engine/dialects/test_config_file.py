@@ -160,3 +160,62 @@ def test_a_fix_of_such_a_setting_is_written_on_the_command_line():
     after = apply(text, edits)
     assert "--max-num-seqs 16 --max-model-len 2048\n" in after
     assert values(after, context)["max-model-len"] == 2048
+
+
+CONFIG_MAP = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data:
+  serve.yaml: |
+    model: m
+    max-model-len: 4096
+  other: "1"
+---
+"""
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: vllm}
+spec:
+  containers:
+    - name: vllm
+      image: vllm/vllm-openai:v0.32.0
+      args: [--config, /etc/vllm/serve.yaml]
+      volumeMounts: [{name: settings, mountPath: %s}]
+  volumes: [{name: settings, configMap: {name: %s}}]
+"""
+INLINE = """\
+services:
+  vllm:
+    image: vllm/vllm-openai:v0.32.0
+    command: --config /etc/vllm/serve.yaml
+    configs: [{source: settings, target: /etc/vllm/serve.yaml}]
+configs:
+  settings:
+    content: |
+      model: m
+      max-model-len: %s
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        (CONFIG_MAP + POD % ("/etc/vllm", "settings"), 4096),
+        (CONFIG_MAP + POD % ("/etc/vllm/serve.yaml, subPath: serve.yaml", "settings"), 4096),
+        (CONFIG_MAP + POD % ("/etc/vllm", "settings, items: [{key: serve.yaml, path: serve.yaml}]"), 4096),
+        (CONFIG_MAP + POD % ("/etc/vllm", "settings, items: [{key: other, path: serve.yaml}]"), None),
+        (CONFIG_MAP + POD % ("/etc/vllm", "others"), None),
+        (CONFIG_MAP + POD % ("/etc/other", "settings"), None),
+        (CONFIG_MAP.replace("4096", "{{ .length }}") + POD % ("/etc/vllm", "settings"), None),
+        (INLINE % "4096", 4096),
+        (INLINE % "$LENGTH", None),
+    ],
+)
+def test_a_file_may_stand_in_the_same_file(text, length):
+    """A config map of the same file, or a config with its content, is read where it is mounted."""
+    found = [each for each in deployments_of(parse(text), Context()) if each.dialect in ("kubernetes", "compose")]
+    assert [each.value("max-model-len") for each in found] == [length]
+    assert [each.effective("more-arguments") is None for each in found] == [length is not None]
+    assert not [each for each in analyse(text).wants if isinstance(each, FileRef)]

@@ -110,10 +110,13 @@ models:
     cmd: docker run --gpus all --entrypoint vllm example/vllm serve org/b
   c:
     cmd: llama-server -m c.gguf --port ${PORT}
+  d:
+    cmd: docker run -d --name vllm --gpus 2 vllm/vllm-openai:v0.11.0 --model org/d
 """
     found = deployments(text)
     assert [(each.value("model"), each.value("gpus"), each.value("vllm-version")) for each in found] == [
         ("org/a", 1, "0.10.0"),
         ("org/b", None, None),
+        ("org/d", 2, "0.11.0"),
     ]
     assert found[0].value("max-model-len") == 4000
