@@ -77,7 +77,7 @@ class Plan:
     unmodelled: tuple[Unmodelled, ...]
     estimate: Estimate | Refusal | Unavailable | None = None
     feasibility: Feasibility | None = None
-    recommendations: tuple[Recommendation, ...] = ()
+    recommendations: Sequence[Recommendation] = ()
     refusals: tuple[Refused, ...] = ()
     choices: tuple[Choice, ...] = ()
     draft_ref: ModelRef | None = None
