@@ -1,0 +1,48 @@
+"""What vLLM refuses whatever the memory: certain from the settings, the model, the GPU and the release."""
+
+from __future__ import annotations
+
+from vram_engine.deployment import Deployment
+from vram_engine.hardware import Node
+from vram_engine.model.spec import ModelSpec
+from vram_engine.refusals import (
+    limits,
+)
+from vram_engine.refusals.case import Case, Check, Refused, case_of
+from vram_engine.sizing.engine_args import EngineArgs
+
+__all__ = ["CHECKS", "Case", "Check", "Refused", "may_follow_release", "refusals", "refused_by_newest"]
+
+
+# By the rule that speaks of it; a release is the first in which vLLM's code was seen to check, or no longer to check.
+CHECKS: tuple[Check, ...] = (
+    Check("gpu-memory-utilization-out-of-range", limits.utilization),
+    Check("gpu-too-old", limits.gpu_without_kernels),
+    Check("tensor-parallel-exceeds-gpus", limits.world_size),
+    Check("tensor-parallel-does-not-divide", limits.division),
+    Check("max-model-len-exceeds-model", limits.length),
+)
+
+
+def refusals(
+    deployment: Deployment, args: EngineArgs, spec: ModelSpec | None, node: Node | None
+) -> tuple[Refused, ...]:
+    """Every refusal that is certain; a model of guessed shapes is refused nothing."""
+    case = case_of(deployment, args, spec, node)
+    found = (check.of(case) for check in CHECKS)
+    return tuple(refused for refused in found if refused is not None and not refused.assumed)
+
+
+_FOLLOW_THE_RELEASE = {check.topic: check for check in CHECKS if check.follows_release or check.before is not None}
+
+
+def may_follow_release(topic: str) -> bool:
+    """Whether a refusal may rest on the release alone."""
+    return topic in _FOLLOW_THE_RELEASE
+
+
+def refused_by_newest(case: Case, topic: str) -> Refused | None:
+    """A refusal that only holds should the newest release be the one that is run."""
+    check = _FOLLOW_THE_RELEASE.get(topic)
+    refused = check.of(case) if check is not None else None
+    return refused if refused is not None and refused.assumed else None
