@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from vram_engine.deployment import Deployment
+from vram_engine.facts.versions import Version
 from vram_engine.hardware import Node
 from vram_engine.model.spec import ModelSpec
 from vram_engine.refusals import (
     limits,
+    model_settings,
+    scheduler,
 )
 from vram_engine.refusals.case import Case, Check, Refused, case_of
 from vram_engine.sizing.engine_args import EngineArgs
 
 __all__ = ["CHECKS", "Case", "Check", "Refused", "may_follow_release", "refusals", "refused_by_newest"]
+
+
+def _minor(number: int) -> Version:
+    return Version(0, number, 0)
 
 
 # By the rule that speaks of it; a release is the first in which vLLM's code was seen to check, or no longer to check.
@@ -21,6 +28,16 @@ CHECKS: tuple[Check, ...] = (
     Check("tensor-parallel-exceeds-gpus", limits.world_size),
     Check("tensor-parallel-does-not-divide", limits.division),
     Check("max-model-len-exceeds-model", limits.length),
+    Check("max-model-len-not-positive", model_settings.length_not_positive, _minor(13)),
+    Check("bfloat16-unsupported-by-gpu", model_settings.bfloat16_on_old_gpu),
+    Check("float16-unsupported-by-model", model_settings.float16_out_of_range, Version(0, 9, 2)),
+    Check("runner-does-not-suit-model", model_settings.generating_with_an_encoder, Version(0, 10, 2)),
+    Check("prompt-embeds-with-encoder", model_settings.prompt_embeds_for_an_encoder, _minor(29)),
+    Check("batched-tokens-below-max-model-len", scheduler.step_below_length, _minor(12)),
+    Check("max-num-seqs-exceeds-batched-tokens", scheduler.requests_exceed_step),
+    Check("active-seqs-exceed-max-num-seqs", scheduler.active_exceed_requests, _minor(31)),
+    Check("long-prefill-threshold-exceeds-max-model-len", scheduler.long_prefill_exceeds_length, Version(0, 8, 5)),
+    Check("watermark-out-of-range", scheduler.watermark_out_of_range, _minor(24)),
 )
 
 
