@@ -7,8 +7,10 @@ from vram_engine.facts.versions import Version
 from vram_engine.hardware import Node
 from vram_engine.model.spec import ModelSpec
 from vram_engine.refusals import (
+    experts,
     limits,
     model_settings,
+    parallel,
     scheduler,
 )
 from vram_engine.refusals.case import Case, Check, Refused, case_of
@@ -38,6 +40,37 @@ CHECKS: tuple[Check, ...] = (
     Check("active-seqs-exceed-max-num-seqs", scheduler.active_exceed_requests, _minor(31)),
     Check("long-prefill-threshold-exceeds-max-model-len", scheduler.long_prefill_exceeds_length, Version(0, 8, 5)),
     Check("watermark-out-of-range", scheduler.watermark_out_of_range, _minor(24)),
+    Check("pipeline-parallel-unsupported", parallel.stages_unsupported),
+    Check("decode-context-parallel-does-not-divide", parallel.decode_context, _minor(26)),
+    Check("decode-context-parallel-exceeds-heads", parallel.decode_context_of_heads, _minor(27)),
+    Check(
+        "data-parallel-exceeds-gpus",
+        parallel.replicas_exceed_gpus,
+        Version(0, 9, 2),
+        unless=(parallel.local_replicas_exceed_all,),
+    ),
+    Check("data-parallel-local-exceeds-all", parallel.local_replicas_exceed_all, Version(0, 9, 2)),
+    Check("external-balancing-of-dense-model", parallel.balanced_from_outside, _minor(21)),
+    Check("external-balancing-without-data-parallel", parallel.external_balancer_alone, _minor(12)),
+    Check("external-balancing-without-rank", parallel.rank_not_told, _minor(12)),
+    Check(
+        "external-balancing-of-several-ranks",
+        parallel.several_ranks_here,
+        _minor(12),
+        unless=(parallel.local_replicas_exceed_all,),
+    ),
+    Check("hybrid-balancing-incomplete", parallel.hybrid_balancer, _minor(27)),
+    Check("nnodes-do-not-divide", parallel.nodes_divide, _minor(27)),
+    Check("node-rank-out-of-range", parallel.rank_of_node, _minor(27)),
+    Check("nnodes-with-ray", parallel.nodes_without_processes, _minor(12)),
+    Check("numa-settings-without-binding", parallel.cores_without_binding, _minor(20)),
+    Check("expert-parallel-without-experts", experts.no_experts),
+    Check("eplb-without-expert-parallel", experts.balancing_without_experts, Version(0, 10, 2)),
+    Check("eplb-on-one-gpu", experts.balancing_on_one_gpu, Version(0, 10, 2)),
+    Check("redundant-experts-without-eplb", experts.spare_experts_without_balancing, Version(0, 10, 2)),
+    Check("elastic-experts-incomplete", experts.elastic_without_balancing, _minor(17)),
+    Check("microbatches-without-deepep", experts.overlap_without_kernels, _minor(16), follows_release=True),
+    Check("moonep-needs-bfloat16", experts.moonep_of_other_weights, _minor(31)),
 )
 
 
