@@ -11,6 +11,7 @@ from vram_engine.refusals import (
     limits,
     model_settings,
     parallel,
+    quantization,
     scheduler,
 )
 from vram_engine.refusals.case import Case, Check, Refused, case_of
@@ -71,6 +72,18 @@ CHECKS: tuple[Check, ...] = (
     Check("elastic-experts-incomplete", experts.elastic_without_balancing, _minor(17)),
     Check("microbatches-without-deepep", experts.overlap_without_kernels, _minor(16), follows_release=True),
     Check("moonep-needs-bfloat16", experts.moonep_of_other_weights, _minor(31)),
+    Check("tensor-parallel-cuts-quantization-groups", quantization.cut_groups),
+    Check("quantization-removed", quantization.removed, follows_release=True),
+    Check("quantization-unknown", quantization.unknown),
+    Check("quantization-deprecated", quantization.deprecated, follows_release=True, unless=(quantization.gpu_too_old,)),
+    Check("quantization-does-not-match-checkpoint", quantization.mismatched),
+    Check("quantization-needs-prepared-checkpoint", quantization.unprepared),
+    Check("quantization-needs-newer-gpu", quantization.gpu_too_old, unless=(quantization.unprepared,)),
+    Check(
+        "quantization-dtype-unsupported",
+        quantization.dtype_unsupported,
+        unless=(quantization.gpu_too_old, quantization.unprepared),
+    ),
 )
 
 
