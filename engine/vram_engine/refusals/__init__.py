@@ -7,12 +7,15 @@ from vram_engine.facts.versions import Version
 from vram_engine.hardware import Node
 from vram_engine.model.spec import ModelSpec
 from vram_engine.refusals import (
+    attention_backends,
     experts,
+    kv_cache,
     limits,
     model_settings,
     parallel,
     quantization,
     scheduler,
+    states,
 )
 from vram_engine.refusals.case import Case, Check, Refused, case_of
 from vram_engine.sizing.engine_args import EngineArgs
@@ -84,6 +87,36 @@ CHECKS: tuple[Check, ...] = (
         quantization.dtype_unsupported,
         unless=(quantization.gpu_too_old, quantization.unprepared),
     ),
+    Check("kv-cache-dtype-too-new", kv_cache.format_not_there_yet),
+    Check(
+        "fp8-kv-cache-needs-newer-gpu",
+        kv_cache.fp8_on_old_gpu,
+        _minor(24),
+        unless=(kv_cache.format_of_other_attention, kv_cache.e5m2_with_fp8_weights),
+    ),
+    Check("bfloat16-kv-cache-needs-newer-gpu", kv_cache.bfloat16_on_old_gpu, _minor(24), _minor(33)),
+    Check(
+        "nvfp4-kv-cache-unsupported-by-gpu",
+        kv_cache.nvfp4_on_other_gpu,
+        Version(0, 25, 1),
+        unless=(kv_cache.format_of_other_attention,),
+    ),
+    Check(
+        "kv-cache-dtype-of-other-attention",
+        kv_cache.format_of_other_attention,
+        _minor(18),
+        unless=(kv_cache.format_not_there_yet,),
+    ),
+    Check("kv-cache-dtype-differs-from-model", kv_cache.other_half, _minor(33), follows_release=True),
+    Check("e5m2-kv-cache-with-fp8-weights", kv_cache.e5m2_with_fp8_weights, Version(0, 8, 5)),
+    Check("block-size-unsupported", kv_cache.block_size_unread, _minor(24)),
+    Check("attention-backend-unknown", attention_backends.unknown, _minor(14)),
+    Check("attention-backend-unsupported", attention_backends.unsupported, _minor(14)),
+    Check("prefix-caching-needs-chunked-prefill", states.prefixes_without_chunks, _minor(29)),
+    Check("prefix-caching-needs-chunked-images", states.prefixes_of_whole_images, _minor(29)),
+    Check("mamba-block-size-without-prefix-caching", states.state_block_without_prefixes, _minor(12)),
+    Check("stochastic-rounding-needs-float16", states.rounding_of_wide_states, _minor(20)),
+    Check("mamba-algorithm-needs-flashinfer", states.algorithm_of_other_backend, _minor(27)),
 )
 
 
