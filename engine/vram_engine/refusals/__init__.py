@@ -11,10 +11,12 @@ from vram_engine.refusals import (
     experts,
     kv_cache,
     limits,
+    lora,
     model_settings,
     parallel,
     quantization,
     scheduler,
+    speculation,
     states,
 )
 from vram_engine.refusals.case import Case, Check, Refused, case_of
@@ -117,6 +119,32 @@ CHECKS: tuple[Check, ...] = (
     Check("mamba-block-size-without-prefix-caching", states.state_block_without_prefixes, _minor(12)),
     Check("stochastic-rounding-needs-float16", states.rounding_of_wide_states, _minor(20)),
     Check("mamba-algorithm-needs-flashinfer", states.algorithm_of_other_backend, _minor(27)),
+    Check("lora-unsupported-by-model", lora.unsupported),
+    Check("max-cpu-loras-below-max-loras", lora.kept_below_active, Version(0, 8, 5)),
+    Check("mm-loras-on-text-model", lora.adapters_by_medium_for_text, Version(0, 10, 2)),
+    Check("lora-modules-without-lora", lora.modules_without_adapters),
+    Check(
+        "lora-drafts-exceed-batched-tokens", lora.step_below_drafts, _minor(12), unless=(scheduler.step_below_length,)
+    ),
+    Check("speculative-key-unknown", speculation.unknown_key, Version(0, 8, 5)),
+    Check("speculative-method-unknown", speculation.unknown_method, Version(0, 8, 5)),
+    Check("speculative-method-removed", speculation.removed_method, follows_release=True),
+    Check("speculative-model-missing", speculation.without_model, Version(0, 8, 5)),
+    Check("speculative-tokens-missing", speculation.without_tokens, Version(0, 8, 5)),
+    Check("speculative-tokens-not-positive", speculation.tokens_not_positive, Version(0, 8, 5)),
+    Check("draft-tensor-parallel-unsupported", speculation.draft_ranks, Version(0, 8, 5)),
+    Check("speculative-tensor-parallel-misnamed", speculation.target_ranks, _minor(15)),
+    Check("ngram-lookup-reversed", speculation.lookup_range, Version(0, 8, 5)),
+    Check("mtp-unsupported-by-model", speculation.prediction_without_layers, _minor(15)),
+    Check("async-scheduling-with-speculation", speculation.asynchronous, _minor(12), _minor(33)),
+    Check(
+        "speculative-slots-exceed-batched-tokens",
+        speculation.slots,
+        _minor(28),
+        unless=(scheduler.step_below_length, lora.step_below_drafts),
+    ),
+    Check("speculative-metrics-without-speculation", speculation.metrics_without_drafts, _minor(29)),
+    Check("fast-prefill-with-hidden-state-drafts", speculation.fast_prefill, Version(0, 10, 2)),
 )
 
 
