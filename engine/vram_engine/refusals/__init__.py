@@ -8,11 +8,15 @@ from vram_engine.hardware import Node
 from vram_engine.model.spec import ModelSpec
 from vram_engine.refusals import (
     attention_backends,
+    cuda_graphs,
     experts,
+    frontend,
     kv_cache,
     limits,
     lora,
     model_settings,
+    multimodal,
+    offload,
     parallel,
     quantization,
     scheduler,
@@ -89,6 +93,7 @@ CHECKS: tuple[Check, ...] = (
         quantization.dtype_unsupported,
         unless=(quantization.gpu_too_old, quantization.unprepared),
     ),
+    Check("load-format-removed", frontend.loader_gone, follows_release=True),
     Check("kv-cache-dtype-too-new", kv_cache.format_not_there_yet),
     Check(
         "fp8-kv-cache-needs-newer-gpu",
@@ -145,6 +150,18 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("speculative-metrics-without-speculation", speculation.metrics_without_drafts, _minor(29)),
     Check("fast-prefill-with-hidden-state-drafts", speculation.fast_prefill, Version(0, 10, 2)),
+    Check("capture-sizes-given-twice", cuda_graphs.said_twice, _minor(12)),
+    Check("capture-sizes-disagree", cuda_graphs.sizes_disagree, _minor(12)),
+    Check("offload-exceeds-group", offload.more_layers_than_group, _minor(17)),
+    Check("offload-prefetch-step-too-small", offload.no_step_ahead, _minor(17)),
+    Check("mm-object-size-without-shm", multimodal.object_size_without_shared_cache, _minor(12)),
+    Check("mm-tensor-ipc-to-several-processes", multimodal.tensors_to_one_process, _minor(19)),
+    Check("auto-tool-choice-needs-parser", frontend.tools_without_parser),
+    Check("log-outputs-need-log-requests", frontend.outputs_without_requests, _minor(11)),
+    Check("kv-transfer-role-missing", frontend.transfer_without_role, _minor(12)),
+    Check("object-store-needs-streamer", frontend.store_without_streaming, _minor(18)),
+    Check("option-too-new", frontend.option_not_there_yet),
+    Check("batch-sharded-sampling-unsupported", frontend.sharded_sampling, _minor(29)),
 )
 
 
