@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vram_engine.plan import Plan
-from vram_engine.recommend import FP8_PER_TENSOR_SINCE
+from vram_engine.recommend.remedies import FP8_PER_TENSOR_SINCE
 from vram_engine.refusals.quantization import asked
 from vram_engine.rules.base import Finding, Rule
 from vram_engine.rules.refusing import case_of, set_to

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vram_engine.hardware import Node
 from vram_engine.plan import Plan
-from vram_engine.recommend import FP8_CAPABILITY, FP8_PER_TENSOR_SINCE
+from vram_engine.recommend.remedies import FP8_CAPABILITY, FP8_PER_TENSOR_SINCE
 from vram_engine.rules.base import Fix
 from vram_engine.rules.refusing import set_to
 
