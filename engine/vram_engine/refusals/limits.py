@@ -42,18 +42,12 @@ def world_size(case: Case) -> str | None:
     """More GPUs than there are (vllm/config/parallel.py, ``ParallelConfig.__post_init__``)."""
     present = case.node.count if case.node is not None else _stated_count(case)
     stages = case.deployment.integer("pipeline-parallel-size") or 1
-    size, engines = case.args.tensor_parallel_size, engines_here(case.deployment)
-    if present is None or size * stages * engines <= present or _may_have_more(case):
+    size = case.args.tensor_parallel_size
+    if present is None or size * stages <= present or _may_have_more(case) or engines_here(case.deployment) == 0:
         return None
-    factors = {"pipeline-parallel-size": stages, _engines_said(case): engines}
-    more = "".join(f" x {name} {factor}" for name, factor in factors.items() if factor > 1)
+    pipeline = f" x pipeline-parallel-size {stages}" if stages > 1 else ""
     there = "is 1" if present == 1 else f"are {present}"
-    return f"tensor-parallel-size {size}{more} needs {size * stages * engines} GPUs and there {there}"
-
-
-def _engines_said(case: Case) -> str:
-    local = case.deployment.effective("data-parallel-size-local") is not None
-    return "data-parallel-size-local" if local else "data-parallel-size"
+    return f"tensor-parallel-size {size}{pipeline} needs {size * stages} GPUs and there {there}"
 
 
 def _may_have_more(case: Case) -> bool:

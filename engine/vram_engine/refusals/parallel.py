@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from vram_engine.model.caches import MLA, CompressedMLA, WindowedMLA
 from vram_engine.model.spec import ModelSpec
+from vram_engine.ranks import engines_here
 from vram_engine.refusals.case import Case
 
-# Settings that place data-parallel ranks elsewhere than on this machine.
-_SPREADS_RANKS = ("data-parallel-rank", "data-parallel-address", "data-parallel-hybrid-lb", "nnodes", "headless")
+# Settings that place ranks elsewhere than on this machine, beside those that engines_here knows.
+_SPREADS_RANKS = ("nnodes", "nodes", "headless")
 
 
 def stages_unsupported(case: Case) -> str | None:
@@ -59,14 +60,13 @@ def keeps_latents(model: ModelSpec) -> bool:
 
 def replicas_exceed_gpus(case: Case) -> str | None:
     """Each data-parallel rank of this machine needs GPUs of its own (vllm/v1/worker/gpu_worker.py)."""
-    if case.node is None or case.node.count is None or case.says(*_SPREADS_RANKS, "nodes"):
+    if case.node is None or case.node.count is None or case.says(*_SPREADS_RANKS):
         return None
-    if case.text("data-parallel-backend", "mp") != "mp" or case.text("distributed-executor-backend", "mp") != "mp":
+    if case.text("distributed-executor-backend", "mp") != "mp":
         return None
-    replicas = case.integer("data-parallel-size", 1)
-    here = replicas if not case.says("data-parallel-size-local") else case.integer("data-parallel-size-local")
+    here = engines_here(case.deployment)
     tensor, stages = case.integer("tensor-parallel-size", 1), case.integer("pipeline-parallel-size", 1)
-    if not here or here == 1 or tensor is None or stages is None or tensor * stages > case.node.count:
+    if here <= 1 or tensor is None or stages is None or tensor * stages > case.node.count:
         return None
     needed = here * tensor * stages
     if needed <= case.node.count:

@@ -26,8 +26,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vram_engine.plan import Plan
+from vram_engine.ranks import engines_here
 from vram_engine.refusals.case import Case
-from vram_engine.rules.base import Finding, Fix, Rule
+from vram_engine.rules.base import ChangeSettings, Finding, Fix, Rule
 from vram_engine.rules.refusing import refusal, set_to
 
 
@@ -41,6 +42,10 @@ def _fixes(plan: Plan, case: Case) -> Iterator[Fix]:
     each = (case.integer("tensor-parallel-size", 1) or 1) * (case.integer("pipeline-parallel-size", 1) or 1)
     if present is not None and present >= each and not case.says("data-parallel-size-local"):
         yield set_to(plan, {"data-parallel-size": present // each})
+    counted = plan.deployment.effective("gpus")
+    if counted is not None and counted.origin == "file":
+        needed = each * engines_here(plan.deployment)
+        yield Fix(f"Ask for {needed} GPUs", ChangeSettings(plan.index, {"gpus": needed}))
 
 
 RULE = Rule("data-parallel-exceeds-gpus", __doc__ or "", check_plan=check)
