@@ -14,6 +14,7 @@ from vram_engine.dialects.directives import Ignore, read_directives
 from vram_engine.estimate import Estimate, estimate
 from vram_engine.feasibility import judge
 from vram_engine.hardware import Node
+from vram_engine.later import Later
 from vram_engine.lent import FileRef, FilesKnown, LentFile, Unlent
 from vram_engine.measured import Measured
 from vram_engine.model.by_size import from_parameter_count
@@ -210,7 +211,7 @@ def _sized(plan: Plan, spec: ModelSpec, where: Node) -> Plan:
     if feasibility.verdict == "fits" or plan.unmodelled or plan.refusals:
         return plan
     failing = Failing(deployment, spec, where, sized)
-    return replace(plan, recommendations=recommendations(failing))
+    return replace(plan, recommendations=Later(lambda: recommendations(failing)))
 
 
 def _drafted(
