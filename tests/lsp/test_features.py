@@ -69,6 +69,18 @@ def test_a_client_that_resolves_gets_the_edit_it_chose(snapshot):
     assert [code_action.resolved(taken, each, RESOLVING).edit for each in lazy] == [each.edit for each in eager]
 
 
+@pytest.mark.parametrize(("line", "character", "some"), [(1, 0, True), (1, 9, True), (2, 0, False), (10**9, 3, False)])
+def test_a_cursor_asks_for_its_line(snapshot, line, character, some):
+    """On the key of a value that is red there are the fixes of the value; on other lines there are none."""
+    taken = snapshot(QWEN)
+    params, at = asked(taken, ["quickfix"]), types.Position(line, character)
+    params.range = types.Range(at, at)
+    titles = [each.title for each in code_action.code_actions(taken, params, RESOLVING)]
+    assert any(each.startswith("Set ") for each in titles) == some
+    params.context.trigger_kind = types.CodeActionTriggerKind.Automatic
+    assert bool(code_action.code_actions(taken, params, RESOLVING)) == (some and character > 0)
+
+
 def test_the_recommended_configuration_is_one_edit_with_its_memory_before_and_after(snapshot):
     """One L4 lacks what the weights of 27.5 GiB need beyond it; the edit of the action makes it fit."""
     taken = snapshot(QWEN)

@@ -17,18 +17,18 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 PICTURE = ROOT / ".github/picture.svg"
-COLUMNS, LINES = 140, 28
+COLUMNS, LINES = 118, 23
 SESSION = "vram-lsp-picture"
 
 SETUP = f"""
-vim.cmd('filetype plugin on | syntax on | set notermguicolors background=dark shortmess+=I laststatus=0 noruler')
+vim.cmd('filetype plugin on | syntax on | set notermguicolors background=dark shortmess+=I noruler')
+vim.o.statusline = " %f %= %{{v:lua.require'vram_lsp'.statusline()}} "
 vim.opt.runtimepath:append('{ROOT}/editors/nvim')
 vim.lsp.config('vram_lsp', {{ cmd = {{ '{BIN}/vram-lsp', 'serve' }} }})
 vim.lsp.enable('vram_lsp')
 vim.diagnostic.config({{ virtual_text = true, underline = true, signs = false }})
 vim.o.winborder = 'rounded'
 vim.api.nvim_set_hl(0, 'DiagnosticUnderlineError', {{ undercurl = true, ctermfg = 9 }})
-vim.api.nvim_set_hl(0, 'LspReferenceTarget', {{}})
 """
 
 # rich's own template fetches a font from the web.
@@ -51,16 +51,14 @@ def tmux(*words: str) -> str:
 
 
 def screen() -> str:
-    """What Neovim shows, with its colours, once the findings and the hover are there."""
+    """What Neovim shows, with its colours, once the findings and the plan are there."""
     setup = ROOT / ".venv/picture.lua"
     setup.write_text(SETUP, encoding="utf-8")
-    nvim = f"{BIN}/nvim -u NONE -i NONE -n -c 'luafile {setup}' -c 'edit examples/does-not-fit.yaml'"
+    nvim = f"{BIN}/nvim -u {setup} -i NONE -n examples/does-not-fit.yaml"
     tmux("new-session", "-d", "-s", SESSION, "-x", str(COLUMNS), "-y", str(LINES), "-c", str(ROOT), nvim)
     try:
         time.sleep(6)
-        tmux("send-keys", "-t", SESSION, "2gg", "0")
-        time.sleep(1)
-        tmux("send-keys", "-t", SESSION, "K")
+        tmux("send-keys", "-t", SESSION, ":VramPlan", "Enter")
         time.sleep(2)
         return tmux("capture-pane", "-t", SESSION, "-p", "-e")
     finally:

@@ -53,12 +53,26 @@ def code_actions(
 ) -> list[types.CodeAction]:
     """Every action for what touches the range, of the kinds the client asks for."""
     only = [str(getattr(kind, "value", kind)) for kind in params.context.only or []]
-    span = proto.span_of(snapshot.analysis.tree.lines, params.range, snapshot.encoding)
     asked = is_asked_for(params.context)
+    span = _asked_about(snapshot, params) if asked else _range(snapshot, params)
     whole = list(_configurations(snapshot, span, abilities)) if asked and _is_wanted(REWRITE, only) else []
     shown = list(other_gpu_actions(snapshot, span)) if asked and _is_wanted(REFACTOR, only) else []
     forms = _conversions(snapshot, params, only, abilities)
     return [*_offered_edits(snapshot, span, only, abilities), *whole, *shown, *forms]
+
+
+def _range(snapshot: Snapshot, params: types.CodeActionParams) -> Span:
+    return proto.span_of(snapshot.analysis.tree.lines, params.range, snapshot.encoding)
+
+
+def _asked_about(snapshot: Snapshot, params: types.CodeActionParams) -> Span:
+    """The range; for a cursor on nothing that was found, its line: a value is red, and the cursor is on its key."""
+    span = _range(snapshot, params)
+    found = (snapshot.analysis.span(each.where) for each in snapshot.analysis.findings)
+    if span.start < span.end or any(_touches(each, span) for each in found):
+        return span
+    lines = snapshot.analysis.tree.lines
+    return lines.line_span(lines.line_of(span.start))
 
 
 def _configurations(snapshot: Snapshot, span: Span, abilities: proto.Abilities) -> Iterator[types.CodeAction]:

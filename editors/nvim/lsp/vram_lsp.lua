@@ -2,7 +2,7 @@
 ---
 --- vram-lsp says whether vLLM will start on your GPUs, as you type the YAML that launches it.
 ---
---- Install: `pip install vram-lsp`, then
+--- Install the server with pip so that `vram-lsp` is on the path, then
 ---
 --- ```lua
 --- vim.lsp.enable('vram_lsp')
