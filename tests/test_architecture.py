@@ -19,7 +19,7 @@ WORLD = {"os", "time", "socket", "subprocess", "asyncio", "huggingface_hub", "py
 LAYERS = (
     ("text", "later"),
     ("syntax",),
-    ("deployment", "facts", "hardware", "lent", "measured", "mounts", "ranks"),
+    ("deployment", "facts", "hardware", "images", "lent", "measured", "mounts", "ranks"),
     ("dialects",),
     ("model",),
     ("ports",),
