@@ -24,7 +24,7 @@ LAYERS = (
     ("model",),
     ("ports",),
     ("sizing",),
-    ("modelled",),
+    ("modelled", "engine_variables"),
     ("feasibility", "resolution"),
     ("beside",),
     ("refusals",),

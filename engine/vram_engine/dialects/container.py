@@ -15,16 +15,20 @@ from vram_engine.dialects.launch import Launch, entrypoint_launch, launches, scr
 from vram_engine.dialects.variables import Variables
 from vram_engine.dialects.words import ListItem, Word, stretch
 from vram_engine.facts.flags import flag
-from vram_engine.facts.versions import parse_version
+from vram_engine.facts.versions import Version, parse_version
 from vram_engine.images import ImageName, image_name
 from vram_engine.syntax.nodes import Alias, Node, Scalar, resolve
 from vram_engine.syntax.nodes import Sequence as SequenceNode
 from vram_engine.text import Span
 
-# VLLM_ and the name of a flag, yet read by vLLM itself in some release (vllm/envs.py).
-_READ_BY_VLLM = frozenset(
-    {"VLLM_API_KEY", "VLLM_PORT", "VLLM_ATTENTION_BACKEND", "VLLM_ALL2ALL_BACKEND", "VLLM_DCP_Q_REPLICATE"}
-)
+# VLLM_ and the name of a flag, yet read by vLLM itself (vllm/envs.py), before these releases or in all.
+_READ_BEFORE: Mapping[str, Version | None] = {
+    "VLLM_API_KEY": None,
+    "VLLM_PORT": None,
+    "VLLM_DCP_Q_REPLICATE": None,
+    "VLLM_ATTENTION_BACKEND": Version(0, 16, 0),
+    "VLLM_ALL2ALL_BACKEND": Version(0, 16, 0),
+}
 # What other tools fill in before an image's name means anything.
 _FILLED_IN = ("{{", "${", HOLE)
 
@@ -141,14 +145,22 @@ def _repeated(text: str, container: Container, launch: Launch) -> Iterator[Remar
 def _unread(container: Container, engine: EngineSettings) -> Iterator[Remark]:
     """Variables named after a flag, which vLLM does not look at."""
     for name, span in container.names.items():
-        if not name.startswith("VLLM_") or name in _READ_BY_VLLM:
+        if not name.startswith("VLLM_") or _reads(name, container.image):
             continue
         meant = flag(name.removeprefix("VLLM_").lower())
         if meant is not None and meant.name not in engine.settings and not meant.positional:
             value = container.variables.get(name)
             known = value.text if value is not None and value.hole is None else ""
-            message = f"vLLM does not read {name}; the option is --{meant.name}"
+            reader = f"vLLM from {_READ_BEFORE[name]} on" if name in _READ_BEFORE else "vLLM"
+            message = f"{reader} does not read {name}; the option is --{meant.name}"
             yield Remark("unread-environment-variable", span, message, f"{meant.name}={known}")
+
+
+def _reads(name: str, image: Image | None) -> bool:
+    """Whether vLLM looks at a variable, as far as the image's release tells."""
+    before = _READ_BEFORE.get(name)
+    pinned = None if image is None else image.version
+    return name in _READ_BEFORE and (before is None or pinned is None or pinned < before)
 
 
 def scalar_chars(text: str, node: Node | None, *, shared: bool = False) -> Chars | None:

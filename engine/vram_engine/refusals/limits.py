@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vram_engine.deployment import Unknown
+from vram_engine.engine_variables import ALLOW_LONG, is_on
 from vram_engine.model.caches import SlidingWindow
 from vram_engine.model.length import derived_max_model_len
 from vram_engine.model.spec import Embedding, Linear, ModelSpec, Module, Parameter, RoutedExperts
@@ -109,9 +110,11 @@ def _is_dealt_out(module: Module, ranks: int, slices: int) -> bool:
 
 
 def length(case: Case) -> str | None:
-    """``max_model_len`` above the model's (vllm/config/model.py, ``_get_and_verify_max_len``)."""
+    """``max_model_len`` above the model's, unless a variable allows it or may (``_get_and_verify_max_len``)."""
     asked = case.args.max_model_len
     if asked is None or case.spec is None or case.spec.shapes_guessed or case.says("hf-overrides"):
+        return None
+    if is_on(case.deployment, ALLOW_LONG) is not False:
         return None
     derived = longest(case.spec, case.args)
     if asked <= derived:
