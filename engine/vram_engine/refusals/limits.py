@@ -40,7 +40,17 @@ def gpu_without_kernels(case: Case) -> str | None:
 
 
 def world_size(case: Case) -> str | None:
-    """More GPUs than there are (vllm/config/parallel.py, ``ParallelConfig.__post_init__``)."""
+    """More GPUs than there are (vllm/config/parallel.py, ``ParallelConfig.__post_init__``), unless Ray finds them."""
+    return None if case.text("distributed-executor-backend", "mp") == "ray" else _beyond_gpus(case)
+
+
+def waits_for_gpus(case: Case) -> str | None:
+    """More GPUs than there are where Ray hands them out: it waits for them (v1/executor/ray_utils.py)."""
+    message = _beyond_gpus(case) if case.text("distributed-executor-backend", "mp") == "ray" else None
+    return None if message is None else f"{message}: Ray waits half an hour for the others, and then vLLM gives up"
+
+
+def _beyond_gpus(case: Case) -> str | None:
     present = case.node.count if case.node is not None else _stated_count(case)
     stages = case.deployment.integer("pipeline-parallel-size") or 1
     size, engines = case.args.tensor_parallel_size, engines_here(case.deployment)

@@ -21,7 +21,7 @@ from vram_engine.view.cursor import AtOption, cursor_at
 from vram_engine.view.enough import enough_words
 from vram_engine.view.fits_on import fits_on
 from vram_engine.view.launched import launched_at
-from vram_engine.view.summary import Row, headline, is_sized, kv_words, missing, notes, refusal_words, rows
+from vram_engine.view.summary import Row, headline, is_sized, kv_words, missing, notes, refused_words, rows
 
 _MOST_GPUS = 8
 _REST_OF_NAME = re.compile(r"[\w-]*")
@@ -97,7 +97,7 @@ def _parts(plan: Plan, setting: Setting | None) -> Iterator[str]:
     yield enough_words(plan)
     if plan.feasibility is not None and plan.feasibility.failure is not None:
         yield plan.feasibility.failure.message
-    yield "\n".join(f"- {reason}" for reason in refusal_words(plan))
+    yield "\n".join(f"- {reason}" for reason in refused_words(plan))
     yield "\n".join(f"- no verdict: {reason}" for reason in missing(plan))
     if isinstance(plan.node, NoGpu) and is_sized(plan):
         yield _gpus_that_fit(fits_on(plan))
