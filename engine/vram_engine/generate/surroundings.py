@@ -42,7 +42,7 @@ def carried_variables(deployment: Deployment) -> Carried:
     for name, variable in deployment.environment.items():
         if _OF_THE_PLACE.match(name) is not None or _NAME.fullmatch(name) is None:
             continue
-        if _is_secret(name, variable):
+        if is_secret(name, variable):
             secrets.append(name)
         elif (text := _text(variable)) is not None and len(values) < _MOST:
             values.append((name, text))
@@ -57,7 +57,8 @@ def _text(variable: Variable) -> str | None:
     return text if text is not None and _WRITABLE.fullmatch(text) else None
 
 
-def _is_secret(name: str, variable: Variable) -> bool:
+def is_secret(name: str, variable: Variable) -> bool:
+    """Whether a variable holds a secret, by what it is called or by what its value looks like."""
     text = str(variable.value.value) if isinstance(variable.value, Known) else ""
     return _SECRET_NAME.search(name) is not None or _SECRET_VALUE.match(text) is not None
 
