@@ -79,7 +79,7 @@ def _read_service(text: str, number: int, service: Service, files: ContainerFile
         given = gpus.given + Given(tuple(fact for fact in facts if fact is not None), shm_site(number, service))
         engine = engine_of(text, launch, container.image, facts[1])
         made = replace(deployment("compose", "", number, service.span, engine, given), container=files)
-        made = placed(made, with_service_files(text, service, around_container(container, launch.variables)))
+        made = placed(made, with_service_files(text, service, around_container(container, launch.environment)))
         made = with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
         yield Started(made, gpus.devices if together else None, service.profiles)
 

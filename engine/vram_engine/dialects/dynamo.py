@@ -76,7 +76,7 @@ def _workers(text: str, number: int, service: Mapping) -> Iterator[Deployment]:
             engine = engine_of(text, launch, container.image, None)
             spread = spread_by_arguments("DynamoGraphDeployment", pod, container, launch, engine, given)
             made = deployment("dynamo", "", number, None, engine, visible_gpus(spread, launch.variables))
-            yield placed(made, around_container(container, launch.variables))
+            yield placed(made, around_container(container, launch.environment))
 
 
 def _shared_memory(service: Mapping) -> Given:

@@ -88,7 +88,7 @@ def read_pod(
         given = spread_by_arguments(kind, pod, container, launch, engine, group_of(pod, given))
         given = visible_gpus(given, launch.variables)
         made = replace(deployment(dialect, "", number, anchor(pod), engine, given), container=files)
-        made = placed(made, with_config_maps(tree, pod.container, around_container(container, launch.variables)))
+        made = placed(made, with_config_maps(tree, pod.container, around_container(container, launch.environment)))
         made = with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
         # What is in one container sees the same devices, unless each is shown others.
         devices = visible_devices(launch.variables) or Devices(None, None)

@@ -50,7 +50,7 @@ def around_container(container: Container, variables: Variables) -> Surroundings
 def around_launch(launch: Launch, image: ImageName | None = None) -> Surroundings:
     """What is around an engine that a script starts: of a ``docker run``, the container's own, and nothing else."""
     if not launch.container:
-        return Surroundings(image, environment_of(launch.variables, {}))
+        return Surroundings(image, environment_of(launch.environment, {}))
     named = launch.container[-1]
     variables = dict(_docker_variables(launch.container))
     files = any(word.text.partition("=")[0] == _FILE_OPTION for word in launch.container)

@@ -44,6 +44,7 @@ resources: {accelerators: H100:1, image_id: "docker:me/vllm:1"}
 envs: {VLLM_A: "1"}
 run: |
   export VLLM_B=2
+  VLLM_D=4
   VLLM_C=3 vllm serve m --max-model-len 1024
 """
 DOCKER = """\
@@ -124,6 +125,12 @@ def test_an_image_is_kept_as_written(text, parts):
     named = image_name(text)
     assert (named.repository, named.tag, named.digest) == parts
     assert named.reference == text
+
+
+def test_a_script_keeps_to_itself_what_it_does_not_export():
+    """An assignment alone reaches no program, an export with it or behind it does."""
+    assert "VLLM_D" not in environment(SKYPILOT)
+    assert environment(SKYPILOT.replace("VLLM_D=4", "VLLM_D=4; export VLLM_D"))["VLLM_D"] == "4"
 
 
 def test_an_image_that_something_else_fills_in_is_not_known():
