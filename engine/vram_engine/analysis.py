@@ -11,6 +11,7 @@ from vram_engine.deployment import Deployment, Setting
 from vram_engine.dialects import recognise
 from vram_engine.dialects.config_file import config_file, with_config_file
 from vram_engine.dialects.directives import Ignore, read_directives
+from vram_engine.dialects.environment_files import wanted_files, with_environment_files
 from vram_engine.estimate import Estimate, estimate
 from vram_engine.feasibility import judge
 from vram_engine.hardware import Node
@@ -112,6 +113,7 @@ def analyse(text: str, context: Context | None = None, before: Analysis | None =
     wants: set[Wanted] = {ref for plan in plans for ref in plan.wants}
     files = (config_file(each) for each in reading.deployments)
     wants |= {ref for ref in files if ref is not None and ref not in context.files}
+    wants |= {ref for each in reading.deployments for ref in wanted_files(each, context.files)}
     return Analysis(tree, plans, findings, frozenset(wants), tuple(reading.dialects))
 
 
@@ -153,9 +155,10 @@ class _Reading:
 
 
 def _completed(deployment: Deployment, more: Iterable[Setting], context: Context) -> Deployment:
-    """A deployment with what others say of it: comments, outside settings, its configuration file."""
+    """A deployment with what others say of it: comments, outside settings, files of settings and of variables."""
     if deployment.container is not None:
         deployment = replace(deployment, container=deployment.container.within(context.folders))
+    deployment = with_environment_files(deployment, context.files)
     return with_config_file(deployment.with_settings(more), context.files)
 
 

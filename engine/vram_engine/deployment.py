@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from vram_engine.images import ImageName
+from vram_engine.lent import FileRef
 from vram_engine.measured import Measured
 from vram_engine.mounts import ContainerFiles
 from vram_engine.syntax.route import Place, Route
@@ -61,6 +63,14 @@ class Unknown:
 
     reason: str
     any_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of the environment that vLLM starts in: its text, and where its name or value is written."""
+
+    value: Known | Unknown
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +218,9 @@ class Deployment:
     ``sites`` says where a setting is, or would be, written; a name it maps to None cannot be written safely.
     ``anchor`` is the name that speaks for the whole deployment, ``peers`` are the engines on the same GPU.
     ``measured`` are start-ups whose terms are known, of this deployment or of others. ``container`` is what is known of
-    the files of the container it runs in; None where it runs in none, as far as the file says.
+    the files of the container it runs in; None where it runs in none, as far as the file says. ``image`` is that
+    container's. ``environment`` are the variables in force, ``environment_files`` are files with more of them, the
+    strongest last, and ``environment_elsewhere`` is why others may be set that nothing here tells; else it is empty.
     """
 
     dialect: str
@@ -221,6 +233,10 @@ class Deployment:
     peers: tuple[Peer, ...] = ()
     measured: tuple[Measured, ...] = ()
     container: ContainerFiles | None = None
+    image: ImageName | None = None
+    environment: Mapping[str, Variable] = field(default_factory=dict)
+    environment_files: tuple[FileRef, ...] = ()
+    environment_elsewhere: str = ""
 
     def effective(self, name: str) -> Setting | None:
         """The occurrence in force, or None when nobody said anything."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from vram_engine.deployment import OWN_SETTINGS, Deployment, Known, Scalar, Setting, Unknown
+from vram_engine.engine_variables import unfollowed_variables
 from vram_engine.facts.flags import flag, sizing_flags
 from vram_engine.facts.versions import NEWEST, Version, parse_version
 from vram_engine.model.caches import ChunkedLocal, Mamba, SlidingWindow
@@ -135,13 +136,17 @@ class Unmodelled:
 
 
 def unmodelled(deployment: Deployment, spec: ModelSpec | None) -> tuple[Unmodelled, ...]:
-    """Settings in force that change memory and are not computed.
+    """Settings and variables in force that change memory and are not computed.
 
     They are never ignored, unless ``spec`` shows that the model has nothing they could act on.
     """
     effective = (deployment.effective(name) for name in deployment.settings)
     checked = (_unmodelled(setting, deployment, spec) for setting in effective if setting is not None)
-    return tuple(each for each in checked if each is not None)
+    variables = unfollowed_variables(deployment, spec, _version(deployment))
+    return (
+        *(each for each in checked if each is not None),
+        *(Unmodelled(each.setting, each.reason) for each in variables),
+    )
 
 
 def _unmodelled(setting: Setting, deployment: Deployment, spec: ModelSpec | None) -> Unmodelled | None:

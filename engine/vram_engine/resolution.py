@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from vram_engine.deployment import AUTHORITY, Deployment, Known, Scalar, Setting, Unknown
+from vram_engine.engine_variables import estimates_graphs, uses_v1
 from vram_engine.facts.gpus import Ambiguous, GpuMatch, find_gpu, suggest_gpus
 from vram_engine.facts.versions import NEWEST, Version, parse_version
 from vram_engine.feasibility import Workload
@@ -202,7 +203,12 @@ def engine_args(deployment: Deployment) -> EngineArgs:
             "speculative_model": told.model,
             "draft_tensor_parallel_size": told.draft_tensor_parallel_size,
         }
-    return replace(EngineArgs(vllm_version=vllm_version(deployment)), **fields)  # type: ignore[arg-type]  # MODELLED pairs each flag with a field of its type
+    version = vllm_version(deployment)
+    fields |= {
+        "use_v1": uses_v1(deployment, version),
+        "estimate_cuda_graphs": estimates_graphs(deployment, version),
+    }
+    return replace(EngineArgs(vllm_version=version), **fields)  # type: ignore[arg-type]  # MODELLED pairs each flag with a field of its type
 
 
 def _length(value: Scalar) -> Scalar | None:

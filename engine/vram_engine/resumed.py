@@ -33,6 +33,7 @@ def _is_like(plan: Plan, old: Plan) -> bool:
         and isinstance(old.model, FoundModel)
         and plan.model.spec is old.model.spec
         and plan.node == old.node
+        and plan.args == old.args
         and plan.deployment.dialect == old.deployment.dialect
         and plan.deployment.measured == old.deployment.measured
         and bool(plan.unmodelled) == bool(old.unmodelled)

@@ -173,3 +173,27 @@ def test_a_bad_project_file_is_said_and_survived(folder):
     done = run("check", folder / "clean.yaml")
     assert done.returncode == 0
     assert len(done.stderr.splitlines()) == 3
+
+
+def test_plan_json_has_the_image_and_an_environment_without_secrets(folder):
+    """Parts of the image as written; variables by name, those of an env file beside the text included."""
+    (folder / "chat.env").write_text("VLLM_ALLOW_LONG_MAX_MODEL_LEN=1\nHF_TOKEN=hf_hushhush\nDB_PASSWORD=hush\n")
+    (folder / "compose.yaml").write_text(
+        "# vram: gpu=h100-sxm-80\nservices:\n  chat:\n    image: vllm/vllm-openai:v0.31.0\n    env_file: chat.env\n"
+        "    command: --model Qwen/Qwen2.5-7B-Instruct --max-model-len 65536\n"
+        "    environment: {VLLM_LOGGING_LEVEL: DEBUG, API_KEY: hush}\n"
+    )
+    done = run("plan", folder / "compose.yaml", "--json")
+    (deployment,) = json.loads(done.stdout)["deployments"]
+    assert "hush" not in done.stdout
+    place = {"start": {"line": 3, "character": 11}, "end": {"line": 3, "character": 35}}
+    assert deployment["image"] == {"repository": "vllm/vllm-openai", "tag": "v0.31.0", "digest": None, "range": place}
+    told = {name: each.get("value") for name, each in deployment["environment"].items()}
+    assert told == {
+        "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",
+        "VLLM_LOGGING_LEVEL": "DEBUG",
+        "HF_TOKEN": None,
+        "DB_PASSWORD": None,
+        "API_KEY": None,
+    }
+    assert deployment["verdict"] == "fits"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vram_engine.deployment import Deployment, Known, Setting
+from vram_engine.deployment import Deployment, Known, Setting, Variable
 from vram_engine.estimate import Estimate, estimator_of
 from vram_engine.facts.catalogue import catalogue
 from vram_engine.facts.gpus import all_gpus
 from vram_engine.fixing import edits_of
+from vram_engine.generate.surroundings import is_secret
 from vram_engine.hardware import Gpu, Node
+from vram_engine.images import ImageName
 from vram_engine.model.reference import FoundModel
 from vram_engine.performance import Performance, Range
 from vram_engine.plan import Plan, place_of
@@ -54,10 +56,12 @@ def _deployment(checked: Checked, plan: Plan) -> dict[str, Any]:
         "model": _model(plan),
         "gpu": _gpu(plan),
         "vllm_version": str(args.vllm_version),
+        "image": _image(checked, deployment.image),
         "tensor_parallel_size": args.tensor_parallel_size,
         "pipeline_parallel_size": deployment.integer("pipeline-parallel-size") or args.pipeline_parallel_size,
         "max_model_len": sized.budget.max_model_len if sized is not None else args.max_model_len,
         "settings": _settings(checked, plan, sized),
+        "environment": {name: _variable(checked, name, each) for name, each in deployment.environment.items()},
         "shares_gpu_with": [peer.name for peer in deployment.peers],
         "estimator": _estimator(plan),
         "verdict": plan.verdict,
@@ -127,6 +131,24 @@ def _setting(checked: Checked, deployment: Deployment, name: str) -> dict[str, A
     # The public origins have one word for what the file's own comments and keys say apart, and none for detection.
     origin = "settings" if setting.origin == "detected" else setting.origin
     return {**value, "origin": origin, "range": _setting_range(checked, setting)}
+
+
+def _image(checked: Checked, image: ImageName | None) -> dict[str, Any] | None:
+    if image is None:
+        return None
+    parts = {"repository": image.repository, "tag": image.tag or None, "digest": image.digest or None}
+    return {**parts, "range": _range(checked, image.span) if image.span is not None else None}
+
+
+def _variable(checked: Checked, name: str, variable: Variable) -> dict[str, Any]:
+    """A variable of the environment; the value of a secret is nobody's business."""
+    if is_secret(name, variable):
+        value: dict[str, Any] = {"unknown": "it holds a secret"}
+    elif isinstance(variable.value, Known):
+        value = {"value": variable.value.value}
+    else:
+        value = {"unknown": variable.value.reason}
+    return {**value, "range": _range(checked, variable.span) if variable.span is not None else None}
 
 
 def _setting_range(checked: Checked, setting: Setting) -> dict[str, Any] | None:

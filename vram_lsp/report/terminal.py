@@ -25,7 +25,7 @@ from vram_engine.view.enough import enough_words
 from vram_engine.view.fits_on import fits_on
 from vram_engine.view.kv_explained import kv_explained
 from vram_engine.view.speed import speed_words
-from vram_engine.view.summary import headline, kv_words, missing, notes, refusal_words, rows
+from vram_engine.view.summary import headline, kv_words, missing, notes, refused_words, rows
 from vram_lsp.checking import Checked
 
 # Wide enough that nothing is wrapped where no terminal says how wide it is.
@@ -125,7 +125,7 @@ def _print_budget(console: Console, plan: Plan) -> None:
             console.print(least)
         if speed := speed_words(plan):
             console.print(speed)
-    for reason in refusal_words(plan):
+    for reason in refused_words(plan):
         console.print(reason)
     for reason in missing(plan):
         console.print(f"no verdict: {reason}")

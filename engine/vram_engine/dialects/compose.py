@@ -23,12 +23,15 @@ from vram_engine.dialects.container import (
     scalar_chars,
     version_setting,
     with_remarks,
+    written_image,
 )
+from vram_engine.dialects.environment_files import with_service_files
 from vram_engine.dialects.image import read_image
 from vram_engine.dialects.mounted import service_files
 from vram_engine.dialects.peers import Started, with_peers
 from vram_engine.dialects.runpod import VariableSites, worker_settings
 from vram_engine.dialects.shell import split_words
+from vram_engine.dialects.surroundings import around_container, placed
 from vram_engine.dialects.variables import interpolated
 from vram_engine.dialects.words import ScalarPart, Word, append_site
 from vram_engine.mounts import ContainerFiles
@@ -67,6 +70,7 @@ def _read_service(text: str, number: int, service: Service, files: ContainerFile
         gpus = gpus_of_service(text, service, container.variables)
         worker = replace(worker, sites=_variable_sites(text, number, service, worker.sites))
         made = replace(deployment("runpod", "", number, service.span, worker, gpus.given), container=files)
+        made = placed(made, with_service_files(text, service, around_container(container, container.variables)))
         yield Started(made, gpus.devices, service.profiles)
         return
     for launch, together in running_together(container_launches(container)):
@@ -75,6 +79,7 @@ def _read_service(text: str, number: int, service: Service, files: ContainerFile
         given = gpus.given + Given(tuple(fact for fact in facts if fact is not None), shm_site(number, service))
         engine = engine_of(text, launch, container.image, facts[1])
         made = replace(deployment("compose", "", number, service.span, engine, given), container=files)
+        made = placed(made, with_service_files(text, service, around_container(container, launch.environment)))
         made = with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
         yield Started(made, gpus.devices if together else None, service.profiles)
 
@@ -117,6 +122,7 @@ def _container(text: str, service: Service) -> Container | None:
         image_span=image.span if image is not None else None,
         variables=variables,
         names={name: span for name, (span, _, _) in service.environment.items()},
+        named_image=written_image(image.text, image.span) if image is not None else None,
     )
 
 

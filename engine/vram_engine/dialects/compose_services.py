@@ -67,6 +67,22 @@ class Service:
                 found[scalar.text.partition("=")[0]] = (scalar.span, scalar, shared or isinstance(item, Alias))
         return found
 
+    @property
+    def passed_on(self) -> dict[str, Span]:
+        """The variables without a value, which are taken from the shell, and where they are named."""
+        node = self.node("environment")
+        found: dict[str, Span] = {}
+        if isinstance(node, MappingNode):
+            for name, part in merged(node).items():
+                value = resolve(part.value)
+                if isinstance(value, Scalar) and value.value is None:
+                    found[name] = value.span
+        for item in node.items if isinstance(node, Sequence) else ():
+            scalar = resolve(item)
+            if isinstance(scalar, Scalar) and scalar.text and "=" not in scalar.text:
+                found[scalar.text] = scalar.span
+        return found
+
     def skipped(self, node: Scalar, name: str) -> int:
         """How many characters of ``NAME=value`` come before the value."""
         is_list = isinstance(self.node("environment"), Sequence)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vram_engine.deployment import Deployment, Known, Remark, Setting, Site
-from vram_engine.dialects.chars import Chars, decoded
+from vram_engine.dialects.chars import HOLE, Chars, decoded
 from vram_engine.dialects.docker_run import docker_files
 from vram_engine.dialects.engine_settings import Edition, EngineSettings, read_engine
 from vram_engine.dialects.image import Image
@@ -15,15 +15,22 @@ from vram_engine.dialects.launch import Launch, entrypoint_launch, launches, scr
 from vram_engine.dialects.variables import Variables
 from vram_engine.dialects.words import ListItem, Word, stretch
 from vram_engine.facts.flags import flag
-from vram_engine.facts.versions import parse_version
+from vram_engine.facts.versions import Version, parse_version
+from vram_engine.images import ImageName, image_name
 from vram_engine.syntax.nodes import Alias, Node, Scalar, resolve
 from vram_engine.syntax.nodes import Sequence as SequenceNode
 from vram_engine.text import Span
 
-# VLLM_ and the name of a flag, yet read by vLLM itself in some release (vllm/envs.py).
-_READ_BY_VLLM = frozenset(
-    {"VLLM_API_KEY", "VLLM_PORT", "VLLM_ATTENTION_BACKEND", "VLLM_ALL2ALL_BACKEND", "VLLM_DCP_Q_REPLICATE"}
-)
+# VLLM_ and the name of a flag, yet read by vLLM itself (vllm/envs.py), before these releases or in all.
+_READ_BEFORE: Mapping[str, Version | None] = {
+    "VLLM_API_KEY": None,
+    "VLLM_PORT": None,
+    "VLLM_DCP_Q_REPLICATE": None,
+    "VLLM_ATTENTION_BACKEND": Version(0, 16, 0),
+    "VLLM_ALL2ALL_BACKEND": Version(0, 16, 0),
+}
+# What other tools fill in before an image's name means anything.
+_FILLED_IN = ("{{", "${", HOLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,8 @@ class Container:
     """What a container runs.
 
     ``words`` are entrypoint and command with their variables replaced; ``replaces_entrypoint`` says that the image's
-    own entrypoint does not run. ``environment`` are the container's variables, with their names' places.
+    own entrypoint does not run. ``variables`` are the container's own, ``names`` the places of their names, and
+    ``variables_elsewhere`` is why there may be more; ``named_image`` is the image as written, where that can be told.
     """
 
     words: tuple[Word, ...]
@@ -40,6 +48,8 @@ class Container:
     image_span: Span | None
     variables: Variables
     names: Mapping[str, Span] = field(default_factory=dict)
+    named_image: ImageName | None = None
+    variables_elsewhere: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +145,22 @@ def _repeated(text: str, container: Container, launch: Launch) -> Iterator[Remar
 def _unread(container: Container, engine: EngineSettings) -> Iterator[Remark]:
     """Variables named after a flag, which vLLM does not look at."""
     for name, span in container.names.items():
-        if not name.startswith("VLLM_") or name in _READ_BY_VLLM:
+        if not name.startswith("VLLM_") or _reads(name, container.image):
             continue
         meant = flag(name.removeprefix("VLLM_").lower())
         if meant is not None and meant.name not in engine.settings and not meant.positional:
             value = container.variables.get(name)
             known = value.text if value is not None and value.hole is None else ""
-            message = f"vLLM does not read {name}; the option is --{meant.name}"
+            reader = f"vLLM from {_READ_BEFORE[name]} on" if name in _READ_BEFORE else "vLLM"
+            message = f"{reader} does not read {name}; the option is --{meant.name}"
             yield Remark("unread-environment-variable", span, message, f"{meant.name}={known}")
+
+
+def _reads(name: str, image: Image | None) -> bool:
+    """Whether vLLM looks at a variable, as far as the image's release tells."""
+    before = _READ_BEFORE.get(name)
+    pinned = None if image is None else image.version
+    return name in _READ_BEFORE and (before is None or pinned is None or pinned < before)
 
 
 def scalar_chars(text: str, node: Node | None, *, shared: bool = False) -> Chars | None:
@@ -167,6 +185,18 @@ def item_words(text: str, node: Node | None, *, shared: bool = False) -> tuple[W
             return None
         words.append(Word(chars, scalar.span, ListItem(holder, index, shared or isinstance(item, Alias))))
     return tuple(words)
+
+
+def image_at(node: Node | None) -> ImageName | None:
+    """The image that a scalar names; None where there is none, or where it is filled in by something else."""
+    scalar = resolve(node)
+    return written_image(scalar.text, scalar.span) if isinstance(scalar, Scalar) else None
+
+
+def written_image(text: str, span: Span | None) -> ImageName | None:
+    """The image of that name; None where a part of it is filled in by something else."""
+    told = text.strip() and not any(mark in text for mark in _FILLED_IN)
+    return image_name(text, span) if told else None
 
 
 def references(name: str, texts: Sequence[str]) -> int:

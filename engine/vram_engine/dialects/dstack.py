@@ -7,9 +7,10 @@ import re
 from vram_engine.deployment import Deployment, JointSite, Known, Setting, Unknown
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.chars import Chars
-from vram_engine.dialects.container import Given, deployment, engine_of, scalar_chars, version_setting
+from vram_engine.dialects.container import Given, deployment, engine_of, image_at, scalar_chars, version_setting
 from vram_engine.dialects.image import read_image
 from vram_engine.dialects.scripts import installed_version, run_launches, variables_of
+from vram_engine.dialects.surroundings import around_launch, placed
 from vram_engine.dialects.trees import at, items, span_of, text_of
 from vram_engine.dialects.words import text_site
 from vram_engine.facts.gpus import find_gpu
@@ -44,9 +45,11 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
     )
     given += Given(() if version is None else (version,))
     name = at(root, "name")
+    called = text_of(name) or "service"
     return tuple(
-        deployment(
-            "dstack", text_of(name) or "service", number, span_of(name), engine_of(text, launch, None, version), given
+        placed(
+            deployment("dstack", called, number, span_of(name), engine_of(text, launch, None, version), given),
+            around_launch(launch, image_at(image)),
         )
         for command in items(at(root, "commands"))
         for launch in run_launches(text, command, variables)

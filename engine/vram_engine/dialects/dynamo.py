@@ -12,6 +12,7 @@ from vram_engine.dialects.container import Given, container_launches, deployment
 from vram_engine.dialects.pod_groups import spread_by_arguments
 from vram_engine.dialects.pod_hardware import hardware, without_default_shm
 from vram_engine.dialects.pods import Pod, container_of, kind_of, pods
+from vram_engine.dialects.surroundings import around_container, placed
 from vram_engine.dialects.trees import at, maps, span_of, text_of
 from vram_engine.dialects.visible import visible_gpus
 from vram_engine.syntax.nodes import Document, Mapping, Node, Tree, resolve
@@ -74,7 +75,8 @@ def _workers(text: str, number: int, service: Mapping) -> Iterator[Deployment]:
             # Dynamo's releases are not vLLM's: the image names none.
             engine = engine_of(text, launch, container.image, None)
             spread = spread_by_arguments("DynamoGraphDeployment", pod, container, launch, engine, given)
-            yield deployment("dynamo", "", number, None, engine, visible_gpus(spread, launch.variables))
+            made = deployment("dynamo", "", number, None, engine, visible_gpus(spread, launch.variables))
+            yield placed(made, around_container(container, launch.environment))
 
 
 def _shared_memory(service: Mapping) -> Given:

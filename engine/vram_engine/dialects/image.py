@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from vram_engine.facts.versions import Version, parse_version
+from vram_engine.images import image_name
 
 # Programs around vLLM that carry its name.
 _AROUND_IT = frozenset(
@@ -45,8 +46,8 @@ class Image:
 
 def read_image(text: str) -> Image:
     """An image reference such as ``docker.io/vllm/vllm-openai:v0.10.0``."""
-    reference = text.strip().partition("@")[0].lower()
-    path, _, tag = reference.rpartition(":") if ":" in reference.rpartition("/")[2] else (reference, "", "")
+    named = image_name(text.lower())
+    path, tag = named.repository, named.tag
     last = path.rpartition("/")[2]
     words = frozenset(_WORDS.findall(last))
     holds_vllm = _HOLDS_IT.search(last) is not None and not words & _AROUND_IT

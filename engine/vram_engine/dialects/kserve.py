@@ -23,6 +23,7 @@ from vram_engine.dialects.model_uris import model_settings
 from vram_engine.dialects.pod_hardware import hardware, without_default_shm
 from vram_engine.dialects.pods import Pod, container_of, kind_of, pods
 from vram_engine.dialects.shell import split_words
+from vram_engine.dialects.surroundings import around_container, placed
 from vram_engine.dialects.trees import at, items, maps, span_of, text_of
 from vram_engine.dialects.variables import with_template_holes
 from vram_engine.dialects.words import ScalarPart
@@ -92,7 +93,8 @@ def _pool(text: str, number: int, pod: Pod, spec: Node | None, section: Node | N
     nodes = _nodes(parallel)
     if nodes is not None:
         given = with_nodes(given, nodes, None, "")
-    return deployment("kserve", "", number, span_of(at(spec, "model", "uri")), engine, given)
+    made = deployment("kserve", "", number, span_of(at(spec, "model", "uri")), engine, given)
+    return placed(made, around_container(container, container.variables))
 
 
 def _own_command(text: str, container: Container) -> EngineSettings | None:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from vram_engine.deployment import Deployment, JointSite, Known, Setting, Unknown
 from vram_engine.dialects.base import Dialect
-from vram_engine.dialects.container import Given, deployment, item_words, scalar_chars
+from vram_engine.dialects.container import Given, deployment, image_at, item_words, scalar_chars
 from vram_engine.dialects.engine_settings import Edition, EngineSettings, read_engine
 from vram_engine.dialects.keyed import NONE, one, together
 from vram_engine.dialects.model_uris import model_settings
 from vram_engine.dialects.pods import kind_of
+from vram_engine.dialects.scripts import variables_of
+from vram_engine.dialects.surroundings import Surroundings, environment_of, placed
 from vram_engine.dialects.trees import at, items, span_of, text_of
 from vram_engine.dialects.words import text_site
 from vram_engine.facts.gpus import find_gpu
@@ -53,7 +55,10 @@ def _model(text: str, number: int, name: str, span: Span | None, spec: Mapping) 
     words = item_words(text, at(spec, "args")) or ()
     # KubeAI brings its own release of vLLM, which the resource does not name.
     engine = together(model_settings(text, at(spec, "url")), _adapters(spec), read_engine(text, words, (), Edition()))
-    return deployment("kubeai", name, number, span, engine, _profile(text, at(spec, "resourceProfile")))
+    made = deployment("kubeai", name, number, span, engine, _profile(text, at(spec, "resourceProfile")))
+    variables = environment_of(variables_of(text, spec.get("env"), "is set elsewhere"), {})
+    elsewhere = "" if spec.get("envFrom") is None else "more of it is in a Secret or ConfigMap"
+    return placed(made, Surroundings(image_at(spec.get("image")), variables, (), elsewhere))
 
 
 def _adapters(spec: Mapping) -> EngineSettings:

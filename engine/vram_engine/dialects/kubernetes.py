@@ -17,6 +17,7 @@ from vram_engine.dialects.container import (
     running_together,
     with_remarks,
 )
+from vram_engine.dialects.environment_files import with_config_maps
 from vram_engine.dialects.keyed import line_behind
 from vram_engine.dialects.mounted import pod_files
 from vram_engine.dialects.peers import Started, with_peers
@@ -24,6 +25,7 @@ from vram_engine.dialects.pod_groups import group_of, spread_by_arguments
 from vram_engine.dialects.pod_hardware import hardware
 from vram_engine.dialects.pods import Pod, container_of, kind_of, pods
 from vram_engine.dialects.runpod import VariableSites, worker_settings
+from vram_engine.dialects.surroundings import around_container, placed
 from vram_engine.dialects.trees import maps
 from vram_engine.dialects.visible import visible_gpus
 from vram_engine.syntax.nodes import Document, Mapping, Scalar, Sequence, Tree
@@ -76,6 +78,7 @@ def read_pod(
     if worker is not None:
         worker = replace(worker, sites=_variable_sites(text, pod, worker.sites))
         made = deployment("runpod", "", number, anchor(pod), worker, hardware(pod, container))
+        made = placed(made, with_config_maps(tree, pod.container, around_container(container, container.variables)))
         yield Started(replace(made, container=files), None, frozenset())
         return
     for launch, together in running_together(container_launches(container)):
@@ -85,6 +88,7 @@ def read_pod(
         given = spread_by_arguments(kind, pod, container, launch, engine, group_of(pod, given))
         given = visible_gpus(given, launch.variables)
         made = replace(deployment(dialect, "", number, anchor(pod), engine, given), container=files)
+        made = placed(made, with_config_maps(tree, pod.container, around_container(container, launch.environment)))
         made = with_remarks(made, tuple(container_remarks(text, container, launch, engine)))
         # What is in one container sees the same devices, unless each is shown others.
         devices = visible_devices(launch.variables) or Devices(None, None)

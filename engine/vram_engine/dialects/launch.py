@@ -105,7 +105,8 @@ class Launch:
     """One start of vLLM: the words of its program, then its arguments, and the environment it starts in.
 
     ``scripted`` says that a shell script starts it, which may do more than that, and ``background`` that the script
-    goes on beside it. ``container`` are the words of a ``docker run`` that it is started by, image included.
+    goes on beside it. ``container`` are the words of a ``docker run`` that it is started by, image included, and
+    ``exported`` the variables that reach it: all, where there is no script.
     """
 
     program: Program
@@ -116,6 +117,14 @@ class Launch:
     background: bool = False
     container: tuple[Word, ...] = ()
     image: Image | None = None
+    exported: frozenset[str] | None = None
+
+    @property
+    def environment(self) -> Variables:
+        """The variables that the program sees; a script keeps to itself what it does not export."""
+        if self.exported is None:
+            return self.variables
+        return {name: value for name, value in self.variables.items() if name in self.exported}
 
 
 def launches(words: Sequence[Word], variables: Variables, depth: int = 0) -> Iterator[Launch]:
@@ -134,7 +143,9 @@ def script_launches(script: Word, variables: Variables, depth: int = 1) -> Itera
     """The launches in a shell script."""
     for command in script_commands(script, variables):
         for launch in launches(command.words, command.variables, depth):
-            yield replace(launch, scripted=True, background=launch.background or command.background)
+            exported = command.exported if launch.exported is None else launch.exported
+            background = launch.background or command.background
+            yield replace(launch, scripted=True, background=background, exported=exported)
 
 
 def script_commands(script: Word, variables: Variables) -> Iterator[Command]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vram_engine.deployment import Deployment, Known, Setting
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.chars import Chars, hole, joined
 from vram_engine.dialects.container import Given, deployment, engine_of, scalar_chars, version_setting
 from vram_engine.dialects.launch import Launch, launches
+from vram_engine.dialects.scripts import variables_of
 from vram_engine.dialects.shell import split_words
+from vram_engine.dialects.surroundings import Surroundings, around_launch, environment_of, placed
 from vram_engine.dialects.trees import at
 from vram_engine.dialects.variables import Variables, use_of
 from vram_engine.dialects.words import ScalarPart
@@ -48,8 +51,17 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
             version = version_setting(image, launch.container[-1].span if launch.container else None)
             given = docker_gpus(launch) + Given(() if version is None else (version,))
             engine = engine_of(text, launch, image, version)
-            found.append(deployment("llama-swap", name, number, node.span, engine, given))
+            made = deployment("llama-swap", name, number, node.span, engine, given)
+            found.append(placed(made, _with_environment(text, model, around_launch(launch))))
     return tuple(found)
+
+
+def _with_environment(text: str, model: Mapping, around: Surroundings) -> Surroundings:
+    """With the variables that a model's ``env`` gives its command; a container that it starts does not see them."""
+    if around.image is not None:
+        return around
+    given = environment_of(variables_of(text, model.get("env"), "is set elsewhere"), {})
+    return replace(around, environment={**given, **around.environment})
 
 
 def _macros(text: str, node: Node | None) -> dict[str, Chars]:

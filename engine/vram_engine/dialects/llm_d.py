@@ -12,6 +12,7 @@ from vram_engine.dialects.engine_settings import Edition, EngineSettings, read_e
 from vram_engine.dialects.keyed import Spelling, read_keyed, together
 from vram_engine.dialects.model_uris import model_settings
 from vram_engine.dialects.pods import container_of
+from vram_engine.dialects.surroundings import around_container, placed
 from vram_engine.dialects.trees import at, is_false, key_span, maps, span_of, text_of
 from vram_engine.facts.gpus import find_gpu
 from vram_engine.syntax.nodes import Document, Mapping, Node, Scalar, Tree, resolve
@@ -56,7 +57,8 @@ def _pool(text: str, number: int, root: Node | None, name: str, pool: Mapping) -
         version = version_setting(container.image, container.image_span)
         given = _gpus(pool, node) + Given(() if version is None else (version,)) + _gpu(root, pool)
         span = key_span(root, name)
-        yield deployment("llm-d", name, number, span, together(model, parallel, own), given)
+        made = deployment("llm-d", name, number, span, together(model, parallel, own), given)
+        yield placed(made, around_container(container, container.variables))
         return
 
 

@@ -88,13 +88,14 @@ def _config_map_texts(tree: Tree, spec: Mapping, container: Mapping) -> Iterator
 
 def _files_of(tree: Tree, volume: Node) -> dict[str, str]:
     """The files of a ``configMap`` volume, where a document of the same file holds the map."""
-    data = _config_map(tree, text_of(at(volume, "name")))
+    data = config_map(tree, text_of(at(volume, "name")))
     listed = {text_of(each.get("path")): text_of(each.get("key")) for each in maps(at(volume, "items"))}
     paths = listed or {key: key for key in data}
     return {path: data[key] for path, key in paths.items() if key in data}
 
 
-def _config_map(tree: Tree, name: str) -> dict[str, str]:
+def config_map(tree: Tree, name: str) -> dict[str, str]:
+    """The data of a ConfigMap that a document of the file holds; nothing where none does."""
     for document in tree.documents:
         root = document.root
         if name and text_of(at(root, "kind")) == "ConfigMap" and text_of(at(root, "metadata", "name")) == name:

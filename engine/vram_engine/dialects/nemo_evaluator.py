@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from vram_engine.deployment import Deployment, Setting, Unknown
 from vram_engine.dialects.base import Dialect
-from vram_engine.dialects.container import Given, deployment, scalar_chars, version_setting
+from vram_engine.dialects.container import Given, deployment, image_at, scalar_chars, version_setting
 from vram_engine.dialects.engine_settings import Edition, EngineSettings, read_engine
 from vram_engine.dialects.image import read_image
 from vram_engine.dialects.keyed import NONE, Spelling, one, read_keyed, together
 from vram_engine.dialects.model_uris import model_settings
 from vram_engine.dialects.shell import split_words
+from vram_engine.dialects.surroundings import Surroundings, placed
 from vram_engine.dialects.trees import at, items, key_span, span_of, text_of
 from vram_engine.dialects.words import ScalarPart
 from vram_engine.syntax.nodes import Document, Mapping, Node, Scalar, Tree, resolve
@@ -52,7 +53,8 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
     image = at(deployed, "image")
     version = version_setting(read_image(text_of(image)), span_of(image))
     given = Given(() if version is None else (version,))
-    return (deployment("nemo-evaluator", "deployment", number, key_span(root, "deployment"), engine, given),)
+    made = deployment("nemo-evaluator", "deployment", number, key_span(root, "deployment"), engine, given)
+    return (placed(made, Surroundings(image_at(image))),)
 
 
 def _is_said(node: Node | None) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vram_engine.dialects.chars import Chars, hole
 from vram_engine.dialects.container import (
     Container,
+    image_at,
     item_words,
     references,
     scalar_chars,
@@ -110,4 +111,6 @@ def container_of(text: str, node: Mapping) -> Container | None:
         image_span=image.span if isinstance(image, Scalar) else None,
         variables=variables,
         names=names,
+        named_image=image_at(image),
+        variables_elsewhere="" if node.get("envFrom") is None else "more of it is in a Secret or ConfigMap",
     )

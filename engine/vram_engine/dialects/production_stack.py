@@ -7,11 +7,12 @@ from dataclasses import replace
 from vram_engine.deployment import Deployment, JointSite, Known, Setting, TextSite, Unknown
 from vram_engine.dialects.accelerators import count, gpu_of_labels, required
 from vram_engine.dialects.base import Dialect
-from vram_engine.dialects.container import Given, deployment, item_words, version_setting
+from vram_engine.dialects.container import Given, deployment, image_at, item_words, version_setting, written_image
 from vram_engine.dialects.engine_settings import Edition, EngineSettings, read_engine
 from vram_engine.dialects.image import read_image
 from vram_engine.dialects.keyed import Spelling, read_keyed, together, twice
-from vram_engine.dialects.pods import kind_of
+from vram_engine.dialects.pods import environment, kind_of
+from vram_engine.dialects.surroundings import Surroundings, environment_of, placed
 from vram_engine.dialects.trees import at, is_true, maps, span_of, text_of
 from vram_engine.syntax.nodes import Document, Mapping, Node, Scalar, Tree, resolve
 
@@ -75,7 +76,17 @@ def _model(text: str, number: int, spec: Mapping) -> Deployment:
     facts = (version_setting(image, span_of(spec.get("tag"))), _lmcache(spec), _gpu(spec))
     given = _spread(spec, keys, _gpus(spec)) + Given(tuple(fact for fact in facts if fact is not None))
     name = spec.get("name")
-    return deployment("production-stack", text_of(name) or "model", number, span_of(name), engine, given)
+    made = deployment("production-stack", text_of(name) or "model", number, span_of(name), engine, given)
+    return placed(made, _around(text, spec))
+
+
+def _around(text: str, spec: Mapping) -> Surroundings:
+    """The image in two keys, and ``env`` as in a pod."""
+    repository, tag = spec.get("repository"), spec.get("tag")
+    written = ":".join(part for part in (text_of(repository), text_of(tag)) if part)
+    image = written_image(written, span_of(tag) or span_of(repository)) if text_of(repository) else None
+    elsewhere = "more of it is in a Secret" if text_of(at(spec, "envFromSecret", "name")) else ""
+    return Surroundings(image, environment_of(*environment(text, spec)), (), elsewhere)
 
 
 def _lmcache(spec: Mapping) -> Setting | None:
@@ -141,14 +152,10 @@ def _runtime(text: str, number: int, root: Node | None) -> Deployment:
     version = version_setting(read_image(text_of(image)), span_of(image))
     given = counted(at(resources, "gpu"), "gpu") if whole else Given()
     name = at(root, "metadata", "name")
-    return deployment(
-        "production-stack",
-        text_of(name) or "VLLMRuntime",
-        number,
-        span_of(name),
-        engine,
-        given + Given(() if version is None else (version,)),
-    )
+    given += Given(() if version is None else (version,))
+    called = text_of(name) or "VLLMRuntime"
+    made = deployment("production-stack", called, number, span_of(name), engine, given)
+    return placed(made, Surroundings(image_at(image)))
 
 
 PRODUCTION_STACK = Dialect("production-stack", _claims, _suits, _read)

@@ -12,6 +12,8 @@ from vram_engine.dialects.engine_settings import EngineSettings
 from vram_engine.dialects.keyed import Spelling, read_keyed, together
 from vram_engine.dialects.model_uris import model_settings
 from vram_engine.dialects.pods import kind_of
+from vram_engine.dialects.scripts import variables_of
+from vram_engine.dialects.surroundings import Surroundings, environment_of, placed
 from vram_engine.dialects.trees import at, maps, span_of, text_of
 from vram_engine.syntax.nodes import Document, Mapping, Node, Tree
 
@@ -61,7 +63,9 @@ def _config(text: str, number: int, config: Mapping) -> Deployment:
             Setting("gpu", Known(_RAY_NAMES.get(kind, kind)), "file", "accelerator_type", span=span_of(accelerator))
         )
     given = Given(tuple(settings), {"gpus": JointSite(())})
-    return deployment("ray-serve", text_of(name) or "llm", number, span_of(name), engine, given)
+    made = deployment("ray-serve", text_of(name) or "llm", number, span_of(name), engine, given)
+    variables = variables_of(text, at(config, "runtime_env", "env_vars"), "is set elsewhere")
+    return placed(made, Surroundings(environment=environment_of(variables, {})))
 
 
 def _size(engine: EngineSettings) -> int:

@@ -21,6 +21,8 @@ _OPENING = frozenset({"if", "while", "until", "for", "case", "select", "{"})
 _CLOSING = frozenset({"fi", "done", "esac", "}"})
 _BEFORE_A_COMMAND = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time"})
 _DECLARING = frozenset({"export", "declare", "local", "readonly", "typeset"})
+# ``declare -x`` does as well, and is taken for it.
+_EXPORTING = frozenset({"export", "declare", "typeset"})
 _MOST_WORDS = 5000
 
 
@@ -28,12 +30,13 @@ _MOST_WORDS = 5000
 class Command:
     """One simple command: its words, and the variables in force when it runs.
 
-    ``background`` says that the script goes on beside it.
+    ``background`` says that the script goes on beside it. ``exported`` are the variables that the command sees, too.
     """
 
     words: tuple[Word, ...]
     variables: Variables
     background: bool = False
+    exported: frozenset[str] = frozenset()
 
 
 def split_words(chars: Chars, home: ScalarPart) -> tuple[Word, ...]:
@@ -50,7 +53,7 @@ def split_words(chars: Chars, home: ScalarPart) -> tuple[Word, ...]:
 
 def commands(chars: Chars, variables: Variables, home: ScalarPart) -> Iterator[Command]:
     """The simple commands of a script, in order."""
-    return _Script(home, dict(variables)).run(Lexer(chars, expanding=True))
+    return _Script(home, dict(variables), set(variables)).run(Lexer(chars, expanding=True))
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class _Script:
 
     home: ScalarPart
     variables: dict[str, Chars]
+    exported: set[str]
     _depth: int = 0
     _parentheses: int = 0
     _chained: set[str] = field(default_factory=set)
@@ -104,15 +108,19 @@ class _Script:
             return
         first = _bare_text(line[0])
         if first in _DECLARING:
-            more, _ = self._assignments([word for word in line[1:] if not _bare_text(word).startswith("-")])
+            named = [word for word in line[1:] if not _bare_text(word).startswith("-")]
+            more, _ = self._assignments(named)
             self._assign(more, joiner)
+            if first in _EXPORTING:
+                self.exported |= {name for name, _ in more} | {_bare_text(word) for word in named}
             return
         if first in ("read", "for", "select", "unset", "printf"):
             for word in line[1:]:
                 self._forget(_bare_text(word))
             return
         words = tuple(each for word in line for each in expanded(word, self.variables, self.home))
-        yield Command(words, {**self.variables, **dict(local)}, background)
+        own = dict(local)
+        yield Command(words, {**self.variables, **own}, background, frozenset({*self.exported, *own}))
 
     def _without_keywords(self, line: list[Unexpanded]) -> list[Unexpanded]:
         """The command behind ``if``, ``then`` and the like; how deep in branches it is, is counted."""

@@ -9,12 +9,14 @@ from vram_engine.deployment import Deployment, JointSite, Known, Setting, TextSi
 from vram_engine.dialects.accelerators import count, with_nodes
 from vram_engine.dialects.base import Dialect
 from vram_engine.dialects.chars import Chars, joined
-from vram_engine.dialects.container import Given, deployment, engine_of, scalar_chars, version_setting
+from vram_engine.dialects.container import Given, deployment, engine_of, scalar_chars, version_setting, written_image
 from vram_engine.dialects.image import read_image
 from vram_engine.dialects.scripts import installed_version, run_launches, variables_of
+from vram_engine.dialects.surroundings import around_launch, placed
 from vram_engine.dialects.trees import at, items, span_of, text_of
 from vram_engine.dialects.words import text_site
 from vram_engine.facts.gpus import GpuMatch, all_gpus, find_gpu, gpu_names
+from vram_engine.images import ImageName
 from vram_engine.syntax.nodes import Document, Entry, Mapping, Node, Scalar, Tree, resolve
 
 _ACCELERATOR = re.compile(r"([A-Za-z][\w.-]*?)(?:\s*:\s*(\d{1,3}))?", re.ASCII)
@@ -50,8 +52,16 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
         engine = engine_of(text, launch, launch.image, release)
         name = text_of(at(root, "name")) or "run"
         name = f"{name}/{len(found) + 1}" if found else name
-        found.append(deployment("skypilot", name, number, launch.named[0].raw if launch.named else None, engine, given))
+        made = deployment("skypilot", name, number, launch.named[0].raw if launch.named else None, engine, given)
+        found.append(placed(made, around_launch(launch, _image(root))))
     return tuple(found)
+
+
+def _image(root: Node | None) -> ImageName | None:
+    """The image that the machine is a container of, if it is one."""
+    image = at(root, "resources", "image_id")
+    docker = text_of(image).startswith("docker:")
+    return written_image(text_of(image).removeprefix("docker:"), span_of(image)) if docker else None
 
 
 def _version(root: Node | None) -> Setting | None:

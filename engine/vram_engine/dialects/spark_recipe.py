@@ -12,6 +12,7 @@ from vram_engine.dialects.chars import Chars, hole, joined
 from vram_engine.dialects.container import Given, deployment, engine_of
 from vram_engine.dialects.launch import script_launches
 from vram_engine.dialects.scripts import script_of_node, variables_of
+from vram_engine.dialects.surroundings import around_launch, placed
 from vram_engine.dialects.trees import at, span_of, text_of
 from vram_engine.dialects.variables import Variables, use_of
 from vram_engine.syntax.nodes import Document, Mapping, Tree, resolve
@@ -39,9 +40,14 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
     given = Given((Setting("nodes", Unknown("a recipe may run on several machines"), "file", "recipe_version"),))
     name = at(root, "name")
     found = script_launches(filled, variables_of(text, at(root, "env"), "is set elsewhere"))
-    engines = (engine_of(text, launch, None, None) for launch in found)
     called = text_of(name) or "recipe"
-    return tuple(deployment("spark-recipe", called, number, span_of(name), each, given) for each in engines)
+    return tuple(
+        placed(
+            deployment("spark-recipe", called, number, span_of(name), engine_of(text, launch, None, None), given),
+            around_launch(launch),
+        )
+        for launch in found
+    )
 
 
 def _filled(chars: Chars, defaults: Variables) -> Iterator[Chars]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from vram_engine.deployment import Deployment, JointSite, Known, Setting
 from vram_engine.dialects.base import Dialect
-from vram_engine.dialects.container import Given, deployment, engine_of, scalar_chars, version_setting
+from vram_engine.dialects.container import Given, deployment, engine_of, image_at, scalar_chars, version_setting
 from vram_engine.dialects.image import read_image
 from vram_engine.dialects.scripts import command_launches, installed_version, variables_of
+from vram_engine.dialects.surroundings import around_launch, placed
 from vram_engine.dialects.trees import at, span_of, text_of
 from vram_engine.dialects.words import text_site
 from vram_engine.facts.gpus import find_gpu
@@ -29,9 +30,11 @@ def _read(tree: Tree, number: int) -> tuple[Deployment, ...]:
     given = _gpus(text, at(root, "resources", "accelerator")) + Given(() if version is None else (version,))
     variables = variables_of(text, at(root, "environment_variables"), "is set elsewhere")
     name = at(root, "model_name")
+    called = text_of(name) or "model"
     return tuple(
-        deployment(
-            "truss", text_of(name) or "model", number, span_of(name), engine_of(text, launch, None, version), given
+        placed(
+            deployment("truss", called, number, span_of(name), engine_of(text, launch, None, version), given),
+            around_launch(launch, image_at(image)),
         )
         for launch in command_launches(text, at(root, "docker_server", "start_command"), variables)
     )

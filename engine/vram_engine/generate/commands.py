@@ -5,10 +5,10 @@ from __future__ import annotations
 import posixpath
 import shlex
 
+from vram_engine.dialects.image import read_image
 from vram_engine.generate.arguments import Options, model_words, options_of
 from vram_engine.generate.order import SECRETS, Order, Refused
 from vram_engine.generate.wording import (
-    WHY_PINNED,
     WHY_SHM,
     dns_label,
     docker_size,
@@ -17,6 +17,7 @@ from vram_engine.generate.wording import (
     is_a_path,
     is_amd,
     variables_of,
+    why_image,
 )
 
 # The directory that vLLM's image starts in (docker/Dockerfile), from which relative paths count.
@@ -33,8 +34,9 @@ def serve_command(order: Order) -> str | Refused:
         return NO_MODEL
     lines = [
         "#!/bin/sh",
-        *(f"# {line}" for line in header(order)),
-        f"# Needs this very release: pip install vllm=={order.version}",
+        *(f"# {line}" for line in header(order, says=frozenset({"environment"}))),
+        f"# Needs this very release: pip install vllm=={order.pinned}",
+        *(f"export {name}={shlex.quote(value)}" for name, value in order.variables.values),
     ]
     if "api-key" in order.secrets:
         lines.append(f': "${{{SECRETS["api-key"]}:?}}"')
@@ -54,11 +56,16 @@ def docker_run(order: Order) -> str | Refused:
     unmountable = no_volume(order)
     if unmountable is not None:
         return unmountable
-    lines = ["#!/bin/sh", *(f"# {line}" for line in header(order, says=frozenset({"vllm-version"}))), f"# {WHY_PINNED}"]
+    lines = ["#!/bin/sh", *(f"# {line}" for line in header(order, says=frozenset({"vllm-version", "environment"})))]
+    lines.append(f"# {why_image(order, image)}")
     if order.shm_bytes:
         lines.append(f"# --shm-size: {WHY_SHM[0].lower()}{WHY_SHM[1:]}")
+    if not read_image(image.reference).official:
+        # What an image of others starts by itself is not known.
+        own = (("--entrypoint", "vllm"), (image.reference,), ("serve", *model_words(order.model or "")))
+        return _script(lines, [*_docker_options(order), *own, *options])
     # As an option the model is understood by every release, whatever program the image's entrypoint is.
-    return _script(lines, [*_docker_options(order), (":".join(image),), *_model_option(order.model or ""), *options])
+    return _script(lines, [*_docker_options(order), (image.reference,), *_model_option(order.model or ""), *options])
 
 
 def _model_option(model: str) -> Options:
@@ -84,6 +91,7 @@ def _docker_options(order: Order) -> Options:
         ("--publish", f"{order.port}:{order.port}"),
         # Named alone, a variable is passed on from the shell and stands in no file.
         *(("--env", name) for name in variables_of(order)),
+        *(("--env", f"{name}={value}") for name, value in order.variables.values),
         ("--volume", volume_of(order)),
     )
 

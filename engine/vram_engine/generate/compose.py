@@ -6,7 +6,6 @@ from vram_engine.generate.arguments import model_words, options_of
 from vram_engine.generate.commands import NO_MODEL, no_volume, volume_of
 from vram_engine.generate.order import Order, Refused
 from vram_engine.generate.wording import (
-    WHY_PINNED,
     WHY_SHM,
     dns_label,
     docker_size,
@@ -15,6 +14,7 @@ from vram_engine.generate.wording import (
     is_a_path,
     is_amd,
     variables_of,
+    why_image,
 )
 from vram_engine.generate.yaml_text import Because, yaml_text
 
@@ -33,7 +33,7 @@ def compose_file(order: Order) -> str | Refused:
         return unmountable or NO_MODEL
     words = [*model_words(order.model), *(word for each in options for word in each)]
     service: dict[str, object] = {
-        "image": Because(":".join(image), WHY_PINNED),
+        "image": Because(image.reference, why_image(order, image)),
         "entrypoint": Because(["vllm", "serve"], "Said here because images of older releases start another program."),
         "command": [_escaped(word) for word in words],
         "ports": [f"{order.port}:{order.port}"],
@@ -48,7 +48,7 @@ def compose_file(order: Order) -> str | Refused:
     data: dict[str, object] = {"services": {dns_label(order): service}}
     if not is_a_path(order.model):
         data["volumes"] = Because({"huggingface-cache": {}}, "Keeps downloaded weights between restarts.")
-    return yaml_text(data, header(order, says=frozenset({"vllm-version", "gpus"})))
+    return yaml_text(data, header(order, says=frozenset({"vllm-version", "gpus", "environment"})))
 
 
 def _escaped(word: str) -> str:
@@ -58,6 +58,7 @@ def _escaped(word: str) -> str:
 
 def _environment(order: Order) -> dict[str, object]:
     variables: dict[str, object] = {name: f"${{{name}:-}}" for name in variables_of(order)}
+    variables |= {name: _escaped(value) for name, value in order.variables.values}
     if is_amd(order):
         variables["HIP_VISIBLE_DEVICES"] = ",".join(map(str, range(order.hardware.count)))
     return variables

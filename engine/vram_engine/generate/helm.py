@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from vram_engine.generate.arguments import option
 from vram_engine.generate.commands import NO_MODEL
+from vram_engine.generate.kubernetes import plain_variables
 from vram_engine.generate.order import SECRETS, Order, Refused
 from vram_engine.generate.wording import (
     HF_TOKEN,
-    WHY_PINNED,
     WHY_SHM,
     dns_label,
     gpu_label,
@@ -17,8 +17,10 @@ from vram_engine.generate.wording import (
     image_of,
     is_amd,
     kubernetes_size,
+    why_image,
 )
 from vram_engine.generate.yaml_text import Because, yaml_text
+from vram_engine.images import ImageName
 
 # Flags that the chart has keys of its own for. Switches are left to extraArgs: off, their keys say nothing.
 _KEYS: Mapping[str, str] = {
@@ -47,7 +49,7 @@ def helm_values(order: Order) -> str | Refused:
     # The chart passes arguments on to a container, where $(NAME) is a variable.
     if any("$(" in word for word in (*extra, order.model)):
         return Refused("a value holds $(, which the container would take for a variable")
-    says = frozenset({"vllm-version", "gpus", *(("gpu",) if gpu_label(order) else ())})
+    says = frozenset({"vllm-version", "gpus", "environment", *(("gpu",) if gpu_label(order) else ())})
     spec = _spec(order, image, extra)
     engine = {**_engine(order), "modelSpec": [spec]}
     return yaml_text({"servingEngineSpec": engine}, header(order, says=says))
@@ -65,16 +67,15 @@ def _engine(order: Order) -> dict[str, object]:
     }
 
 
-def _spec(order: Order, image: tuple[str, str], extra: list[str]) -> dict[str, object]:
-    repository, tag = image
+def _spec(order: Order, image: ImageName, extra: list[str]) -> dict[str, object]:
     count = order.hardware.count
     config: dict[str, object] = {_KEYS[each.name]: value for each, value in order.flags if each.name in _KEYS}
     if extra:
         config["extraArgs"] = extra
     return {
         "name": dns_label(order),
-        "repository": repository,
-        "tag": Because(tag, WHY_PINNED),
+        "repository": image.repository,
+        "tag": Because(_tag(image), why_image(order, image)),
         "modelURL": order.model,
         "replicaCount": 1,
         "requestCPU": Because(2 + count, "vLLM wants two cores and one more for each GPU; raise both."),
@@ -85,9 +86,15 @@ def _spec(order: Order, image: tuple[str, str], extra: list[str]) -> dict[str, o
         "hf_token": Because(
             {"secretName": "hf-token", "secretKey": HF_TOKEN}, "By reference: the token is in a Secret."
         ),
+        **({"env": variables} if (variables := plain_variables(order)) else {}),
         "vllmConfig": config,
         **_placement(order),
     }
+
+
+def _tag(image: ImageName) -> str:
+    """What the chart puts behind the repository and a colon."""
+    return f"{image.tag or 'latest'}@{image.digest}" if image.digest else image.tag or "latest"
 
 
 def _placement(order: Order) -> dict[str, object]:

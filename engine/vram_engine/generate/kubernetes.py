@@ -9,7 +9,6 @@ from vram_engine.generate.commands import HUB_CACHE, NO_MODEL, WORKING_DIRECTORY
 from vram_engine.generate.order import Order, Refused
 from vram_engine.generate.wording import (
     HF_TOKEN,
-    WHY_PINNED,
     WHY_SHM,
     dns_label,
     gpu_label,
@@ -19,8 +18,10 @@ from vram_engine.generate.wording import (
     is_amd,
     kubernetes_size,
     variables_of,
+    why_image,
 )
 from vram_engine.generate.yaml_text import Because, yaml_text
+from vram_engine.images import ImageName
 
 # Where vLLM is reached from other pods.
 _SERVICE_PORT = 80
@@ -38,12 +39,12 @@ def kubernetes_manifest(order: Order) -> str | Refused:
     if order.value("headless") is True:
         return Refused("a headless engine answers no probe, and is one of several machines")
     words = [*model_words(order.model), *(word for each in options for word in each)]
-    says = frozenset({"vllm-version", "gpus", *(("gpu",) if gpu_label(order) else ())})
-    deployment = yaml_text(_deployment(order, ":".join(image), words), header(order, says=says))
+    says = frozenset({"vllm-version", "gpus", "environment", *(("gpu",) if gpu_label(order) else ())})
+    deployment = yaml_text(_deployment(order, image, words), header(order, says=says))
     return f"{deployment}---\n{yaml_text(_service(order), ())}"
 
 
-def _deployment(order: Order, image: str, words: list[str]) -> dict[str, object]:
+def _deployment(order: Order, image: ImageName, words: list[str]) -> dict[str, object]:
     name = dns_label(order)
     labels = {"app.kubernetes.io/name": name}
     return {
@@ -61,7 +62,7 @@ def _deployment(order: Order, image: str, words: list[str]) -> dict[str, object]
     }
 
 
-def _pod(order: Order, image: str, words: list[str]) -> dict[str, object]:
+def _pod(order: Order, image: ImageName, words: list[str]) -> dict[str, object]:
     return {
         "enableServiceLinks": Because(
             False, "Otherwise a Service called vllm sets VLLM_PORT to an address, and vLLM does not start."
@@ -72,22 +73,28 @@ def _pod(order: Order, image: str, words: list[str]) -> dict[str, object]:
     }
 
 
-def _container(order: Order, image: str, words: list[str]) -> dict[str, object]:
+def _container(order: Order, image: ImageName, words: list[str]) -> dict[str, object]:
     resource = "amd.com/gpu" if is_amd(order) else "nvidia.com/gpu"
     gpus = {resource: order.hardware.count}
     return {
         "name": "vllm",
-        "image": Because(image, WHY_PINNED),
+        "image": Because(image.reference, why_image(order, image)),
         "command": ["vllm", "serve"],
         "args": [word.replace("$(", "$$(") for word in words],
         "env": Because(
-            [_secret(order, name) for name in variables_of(order)], "By reference: the values are in Secrets."
+            [*(_secret(order, name) for name in variables_of(order)), *plain_variables(order)],
+            "Secrets by reference: their values are in Secrets.",
         ),
         "ports": [{"name": "http", "containerPort": order.port}],
         "resources": {"limits": gpus, "requests": gpus},
         **_probes(order),
         "volumeMounts": _mounts(order),
     }
+
+
+def plain_variables(order: Order) -> list[dict[str, object]]:
+    """The variables that stand in the file, of which nothing is filled in by the kubelet."""
+    return [{"name": name, "value": value.replace("$(", "$$(")} for name, value in order.variables.values]
 
 
 def _secret(order: Order, name: str) -> dict[str, object]:

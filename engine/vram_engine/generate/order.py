@@ -10,7 +10,9 @@ from vram_engine.deployment import OWN_SETTINGS, Deployment, Known, Scalar, Sett
 from vram_engine.facts.flags import Flag, flag
 from vram_engine.facts.gpus import GpuMatch, find_gpu
 from vram_engine.facts.versions import NEWEST, Version, parse_version
+from vram_engine.generate.surroundings import Carried, carried_variables, own_image
 from vram_engine.hardware import Gpu, Node
+from vram_engine.images import ImageName
 from vram_engine.resolution import node
 from vram_engine.rules.shared_memory_missing import ENOUGH_BYTES
 
@@ -36,6 +38,7 @@ _DEFAULT_PORT = 8000
 # A section of production-stack's values that is read as the connector it stands for, without its role.
 _FILLED_IN = "lmcacheConfig"
 # Neither a shell nor YAML carries these through unharmed: control characters, lone surrogates, a byte order mark.
+_BUILD = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}(?:\.?post\d{1,3}|rc\d{1,3})?", re.ASCII)
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
@@ -67,7 +70,9 @@ class Order:
 
     ``flags`` are vLLM's, in the order of the source, without the model and without ``secrets`` (names of flags).
     ``hints`` and ``policy`` are settings of our own that somebody gave. ``shm_bytes`` is 0 where a container's own
-    64 MiB will do, ``needed`` the number of GPUs that the parallel sizes multiply to.
+    64 MiB will do, ``needed`` the number of GPUs that the parallel sizes multiply to. ``pinned`` is the release as it
+    was asked for, ``image`` the source's own where that is to be started, ``variables`` what is taken over of its
+    environment.
     """
 
     source: str
@@ -83,6 +88,9 @@ class Order:
     shm_said: bool
     hints: Mapping[str, Scalar]
     policy: Mapping[str, Scalar]
+    pinned: str
+    image: ImageName | None
+    variables: Carried
 
     @property
     def port(self) -> int:
@@ -118,6 +126,9 @@ def order_of(deployment: Deployment) -> Order | Refused:
         shm_said=shm_said,
         hints={name: value for name, value in _own(deployment) if name in HINTS},
         policy={name: value for name, value in _own(deployment) if name in POLICY},
+        pinned=_pinned(deployment),
+        image=own_image(deployment, release),
+        variables=carried_variables(deployment),
     )
 
 
@@ -166,6 +177,12 @@ def _refused_by_release(deployment: Deployment) -> Iterator[str]:
 def _release(deployment: Deployment) -> Version | None:
     """The release that somebody asked for, newer ones than are known included."""
     return parse_version(deployment.text("vllm-version") or "")
+
+
+def _pinned(deployment: Deployment) -> str:
+    """The release in the words it was asked for in, a later build of it (``.post1``) included."""
+    said = (deployment.text("vllm-version") or "").strip().removeprefix("v")
+    return said if _BUILD.fullmatch(said) else str(_release(deployment) or NEWEST)
 
 
 def _flags(deployment: Deployment) -> Iterator[tuple[Flag, Scalar]]:

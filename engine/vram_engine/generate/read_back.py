@@ -32,6 +32,9 @@ def _differences(one: Order, other: Order) -> Iterator[str]:
         yield "model"
     if one.version != other.version:
         yield "the release"
+    if other.source not in _WITHOUT_ENVIRONMENT:
+        told = dict(other.variables.values)
+        yield from (name for name, value in one.variables.values if told.get(name) != value)
     if _says_hardware(other) and one.hardware.unknown is None:
         if one.hardware.gpu != other.hardware.gpu:
             yield "the GPU"
@@ -39,6 +42,10 @@ def _differences(one: Order, other: Order) -> Iterator[str]:
             yield "the number of GPUs"
     if _says_hardware(other):
         yield from (name for name, value in one.hints.items() if other.hints.get(name) != value)
+
+
+# vLLM's own file and the profile have no place for it.
+_WITHOUT_ENVIRONMENT = frozenset({"serve-config", "profile"})
 
 
 def _says_hardware(order: Order) -> bool:

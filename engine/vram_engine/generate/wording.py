@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+from vram_engine.dialects.image import read_image
 from vram_engine.facts.gpus import GpuMatch, find_gpu, gpu_names
 from vram_engine.facts.versions import Version
 from vram_engine.generate.order import HINTS, POLICY, SECRETS, Order, Refused
+from vram_engine.images import ImageName
 
-# The first release with an image for AMD GPUs under vLLM's own name.
+# The oldest tag that public files use of an image for AMD GPUs under vLLM's own name.
 _ROCM_IMAGE_SINCE = Version(0, 14, 0)
 _LABEL = re.compile(r"[a-z0-9.-]{1,253}/[\w.-]{1,63}", re.ASCII)
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _LONGEST_NAME = 52
 _LONGEST_LINE = 100
+_MOST_NAMES = 8
 _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 _GFD_LABEL = "nvidia.com/gpu.product"
 
 WHY_PINNED = "Pinned: each release accounts for memory in its own way, and this is the one it was sized for."
+WHY_OWN_IMAGE = "The source's own image."
 WHY_SHM = "Ranks exchange messages through shared memory, of which a container has 64 MiB by itself."
 HF_TOKEN = "HF_TOKEN"
 
@@ -31,17 +36,31 @@ def dns_label(order: Order) -> str:
     return "vllm"
 
 
-def image_of(order: Order) -> tuple[str, str] | Refused:
-    """Repository and tag of vLLM's own image for the release and the GPU's maker."""
+def image_of(order: Order) -> ImageName | Refused:
+    """The source's image, else vLLM's own for the release and the GPU's maker."""
     vendor = order.hardware.vendor
-    tag = f"v{order.version}"
+    tag = f"v{order.pinned}"
+    if order.image is not None and _is_for(order.image, vendor):
+        return order.image
     if vendor == "nvidia":
-        return "vllm/vllm-openai", tag
+        return ImageName("vllm/vllm-openai", tag)
     if vendor == "amd" and order.version >= _ROCM_IMAGE_SINCE:
-        return "vllm/vllm-openai-rocm", tag
+        return ImageName("vllm/vllm-openai-rocm", tag)
     return Refused(
         f"there is no image of vLLM {order.version} for {_MAKERS.get(vendor, vendor)} GPUs under vLLM's own name"
     )
+
+
+def _is_for(image: ImageName, vendor: str) -> bool:
+    """Whether vLLM's own image is for these GPUs; of others that is not known, and so they are kept."""
+    if not read_image(image.reference).official:
+        return True
+    return image.repository.endswith({"nvidia": "vllm-openai", "amd": "vllm-openai-rocm"}.get(vendor, "/"))
+
+
+def why_image(order: Order, image: ImageName) -> str:
+    """The comment on the image."""
+    return WHY_OWN_IMAGE if image is order.image and image.tag != f"v{order.pinned}" else WHY_PINNED
 
 
 def is_amd(order: Order) -> bool:
@@ -50,9 +69,9 @@ def is_amd(order: Order) -> bool:
 
 
 def variables_of(order: Order) -> tuple[str, ...]:
-    """The variables that hold secrets: the hub's token always, others where the source gives such a flag."""
+    """The variables that hold secrets: the hub's token always, others where the source has them or such a flag."""
     named = (SECRETS[name] for name in order.secrets)
-    return tuple(dict.fromkeys((HF_TOKEN, *named)))
+    return tuple(dict.fromkeys((HF_TOKEN, *named, *order.variables.secrets)))
 
 
 def is_a_path(model: str) -> bool:
@@ -131,9 +150,20 @@ def notes(order: Order, says: frozenset[str]) -> tuple[str, ...]:
     if order.secrets:
         names = ", ".join(SECRETS[name] for name in order.secrets)
         lines.append(f"Secrets are not written here: vLLM takes them from the environment ({names}).")
-    if order.source in _WITH_SURROUNDINGS:
-        lines.append("Environment variables, volumes and published ports of the source are not carried over.")
+    lines += _left_behind(order, says)
     return tuple(lines)
+
+
+def _left_behind(order: Order, says: frozenset[str]) -> Iterator[str]:
+    """What of the source's surroundings is not in this file."""
+    names = order.variables.left
+    if "environment" not in says:
+        names = (*(name for name, _ in order.variables.values), *names)
+    if names:
+        shown = ", ".join(names[:_MOST_NAMES]) + (" and more" if len(names) > _MOST_NAMES else "")
+        yield f"Variables of the source that are not carried over: {shown}."
+    if order.source in _WITH_SURROUNDINGS:
+        yield "Volumes and published ports of the source are not carried over."
 
 
 # Dialects whose files say more about a container than what vLLM is told.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vram_engine.deployment import Unknown
+from vram_engine.engine_variables import ALLOW_LONG, is_on
 from vram_engine.model.caches import SlidingWindow
 from vram_engine.model.length import derived_max_model_len
 from vram_engine.model.spec import Embedding, Linear, ModelSpec, Module, Parameter, RoutedExperts
@@ -39,7 +40,17 @@ def gpu_without_kernels(case: Case) -> str | None:
 
 
 def world_size(case: Case) -> str | None:
-    """More GPUs than there are (vllm/config/parallel.py, ``ParallelConfig.__post_init__``)."""
+    """More GPUs than there are (vllm/config/parallel.py, ``ParallelConfig.__post_init__``), unless Ray finds them."""
+    return None if case.text("distributed-executor-backend", "mp") == "ray" else _beyond_gpus(case)
+
+
+def waits_for_gpus(case: Case) -> str | None:
+    """More GPUs than there are where Ray hands them out: it waits for them (v1/executor/ray_utils.py)."""
+    message = _beyond_gpus(case) if case.text("distributed-executor-backend", "mp") == "ray" else None
+    return None if message is None else f"{message}: Ray waits half an hour for the others, and then vLLM gives up"
+
+
+def _beyond_gpus(case: Case) -> str | None:
     present = case.node.count if case.node is not None else _stated_count(case)
     stages = case.deployment.integer("pipeline-parallel-size") or 1
     size = case.args.tensor_parallel_size
@@ -103,9 +114,11 @@ def _is_dealt_out(module: Module, ranks: int, slices: int) -> bool:
 
 
 def length(case: Case) -> str | None:
-    """``max_model_len`` above the model's (vllm/config/model.py, ``_get_and_verify_max_len``)."""
+    """``max_model_len`` above the model's, unless a variable allows it or may (``_get_and_verify_max_len``)."""
     asked = case.args.max_model_len
     if asked is None or case.spec is None or case.spec.shapes_guessed or case.says("hf-overrides"):
+        return None
+    if is_on(case.deployment, ALLOW_LONG) is not False:
         return None
     derived = longest(case.spec, case.args)
     if asked <= derived:

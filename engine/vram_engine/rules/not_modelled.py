@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vram_engine.model.spec import Unavailable
-from vram_engine.plan import Plan
+from vram_engine.plan import Plan, place_of
 from vram_engine.rules.base import Finding, Rule
 
 
@@ -33,7 +33,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     invalid = {remark.place for remark in plan.deployment.remarks}
     for each in plan.unmodelled:
-        where = plan.at(each.setting.name)
+        where = place_of(each.setting) or plan.at(each.setting.name)
         if where not in invalid:
             yield Finding(RULE.name, "information", where, f"no verdict: {each.reason}")
     if isinstance(plan.estimate, Unavailable):

@@ -7,7 +7,8 @@ What it checks
 
 Why
     vLLM stops with "World size (N) is larger than the number of available GPUs"; an engine of a data-parallel group
-    finds no device with its number.
+    finds no device with its number. With distributed-executor-backend ray it waits half an hour for the GPUs to appear
+    in the cluster, which may be larger than what is known here: that is a warning.
 
 Example
     # vram: gpu=h100-sxm-80 gpus=2
@@ -29,7 +30,9 @@ from collections.abc import Iterator
 from vram_engine.hardware import Node
 from vram_engine.plan import Plan, place_of
 from vram_engine.ranks import engines_here
+from vram_engine.refusals.limits import waits_for_gpus
 from vram_engine.rules.base import ChangeSettings, Finding, Fix, Related, Rule
+from vram_engine.rules.refusing import case_of
 
 _LARGEST_TP = 1024
 
@@ -37,14 +40,16 @@ _LARGEST_TP = 1024
 def check(plan: Plan) -> Iterator[Finding]:
     """World size against GPUs."""
     refused = plan.refused(RULE.name)
-    if refused is None:
+    message = refused.message if refused is not None else waits_for_gpus(case_of(plan))
+    if message is None:
         return
     counted = place_of(plan.deployment.effective("gpus"))
     yield Finding(
         RULE.name,
-        "error",
+        "error" if refused is not None else "warning",
         plan.at("tensor-parallel-size", "gpus"),
-        "; ".join(filter(None, (refused.message, plan.choices_words))),
+        "; ".join(filter(None, (message, plan.choices_words))),
+        "certain" if refused is not None else "likely",
         fixes=tuple(_fixes(plan)),
         related=() if counted is None else (Related(counted, "the number of GPUs"),),
     )

@@ -18,7 +18,7 @@ from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term, total
 from vram_engine.sizing.drafts import draft_graphs
 from vram_engine.sizing.engine_args import EngineArgs
-from vram_engine.sizing.eras import Era
+from vram_engine.sizing.eras import V2_ALL, Era
 from vram_engine.sizing.forward import step_peak
 from vram_engine.sizing.lora import has_adapters
 from vram_engine.sizing.non_torch import meshed
@@ -146,7 +146,7 @@ def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu)
 
 def _layer_costs(spec: ModelSpec, args: EngineArgs, era: Era, gpu: Gpu) -> tuple[str, ...]:
     """Names of the constants that one captured size of one layer costs together."""
-    names = ["graph_layer_v2" if era.runner == "V2" and era.graph_estimate_charged else "graph_layer"]
+    names = ["graph_layer_v2" if era.runner == "V2" and era.version >= V2_ALL else "graph_layer"]
     if args.tensor_parallel_size > CUSTOM_ALL_REDUCE_ANYWHERE and not meshed(gpu):
         names.append("graph_layer_nccl")
     if spec.experts is not None:

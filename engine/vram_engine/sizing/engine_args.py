@@ -53,3 +53,6 @@ class EngineArgs:
     num_speculative_tokens: int = 0
     speculative_model: str | None = None
     draft_tensor_parallel_size: int | None = None
+    # Of the environment: VLLM_USE_V1, VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS.
+    use_v1: bool | None = None
+    estimate_cuda_graphs: bool | None = None

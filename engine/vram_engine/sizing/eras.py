@@ -155,7 +155,7 @@ def era(spec: ModelSpec, args: EngineArgs, capability: tuple[int, int] | None) -
         accounting="growth" if runner == "V0" and version >= Version(0, 6, 5) else row.accounting,
         gpu_memory_utilization=row.gpu_memory_utilization,
         communicators_charged=row.communicators_charged,
-        graph_estimate_charged=row.graph_estimate_charged and not (v2 and version < V2_ALL),
+        graph_estimate_charged=_charges_graphs(row, args) and not (v2 and version < V2_ALL),
         free_memory_checked=row.free_memory_checked and runner != "V0",
         override_checked=row.override_checked,
         null_block=row.null_block,
@@ -165,26 +165,34 @@ def era(spec: ModelSpec, args: EngineArgs, capability: tuple[int, int] | None) -
     )
 
 
+def _charges_graphs(row: Release, args: EngineArgs) -> bool:
+    """As the release does, unless a variable says otherwise where there is an estimate to be charged."""
+    if args.estimate_cuda_graphs is None or not row.graph_estimate_made:
+        return row.graph_estimate_charged
+    return args.estimate_cuda_graphs
+
+
 def model_runner(spec: ModelSpec, args: EngineArgs, capability: tuple[int, int] | None) -> Runner:
-    """The engine and model runner vLLM picks when nothing forces one (``use_v2_model_runner`` and the V1 oracle)."""
+    """The engine and model runner vLLM picks; V0 may be asked for (``use_v2_model_runner``, the V1 oracle)."""
     version = args.vllm_version
     if version < V0_REMOVED:
         return "V1" if _v1_supported(spec, args, capability) else "V0"
-    if version >= V2_ALL:
-        return "V2"
-    return "V2" if _v2_by_default(spec, version) else "V1"
+    return "V2" if v2_by_default(spec, version) else "V1"
 
 
 def _v1_supported(spec: ModelSpec, args: EngineArgs, capability: tuple[int, int] | None) -> bool:
     version = args.vllm_version
-    if version < V1_DEFAULT:
+    if version < V1_DEFAULT or args.use_v1 is False:
         return False
     if version < V1_ON_TURING and capability is not None and capability < AMPERE:
         return False
     return spec.runner == "generate" or version >= V1_ON_TURING
 
 
-def _v2_by_default(spec: ModelSpec, version: Version) -> bool:
+def v2_by_default(spec: ModelSpec, version: Version) -> bool:
+    """Whether model runner V2 is used where no variable says which (``use_v2_model_runner``)."""
+    if version >= V2_ALL:
+        return True
     named = max((row for row in V2_ARCHITECTURES if row[0] <= version), key=lambda row: row[0], default=None)
     if named is None or spec.runner != "generate":
         return False

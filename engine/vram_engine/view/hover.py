@@ -21,7 +21,17 @@ from vram_engine.view.cursor import AtOption, cursor_at
 from vram_engine.view.enough import enough_words
 from vram_engine.view.fits_on import fits_on
 from vram_engine.view.launched import launched_at
-from vram_engine.view.summary import Row, headline, is_sized, kv_words, missing, notes, refusal_words, rows
+from vram_engine.view.summary import (
+    Row,
+    headline,
+    is_sized,
+    kv_words,
+    missing,
+    notes,
+    refused_words,
+    rows,
+    version_words,
+)
 
 _MOST_GPUS = 8
 _REST_OF_NAME = re.compile(r"[\w-]*")
@@ -38,9 +48,9 @@ class Hover:
 def hover(analysis: Analysis, offset: int) -> Hover | None:
     """What to show at ``offset``; None where there is nothing of ours."""
     for plan in analysis.plans:
-        for span, setting in _places(analysis, plan):
+        for span, about in _places(analysis, plan):
             if span.touches(offset):
-                return Hover(span, _markdown(plan, setting))
+                return Hover(span, _markdown(plan, about))
     return _on_option(analysis, offset)
 
 
@@ -56,26 +66,31 @@ def _on_option(analysis: Analysis, offset: int) -> Hover | None:
     if plan is None or not isinstance(known, Flag):
         return None
     setting = plan.deployment.effective(known.name)
-    return Hover(cursor.word, _markdown(plan, setting) if setting is not None else key_documentation(known.name))
+    if setting is None:
+        return Hover(cursor.word, key_documentation(known.name))
+    return Hover(cursor.word, _markdown(plan, _about(setting)))
 
 
-def _places(analysis: Analysis, plan: Plan) -> Iterator[tuple[Span, Setting | None]]:
-    """Where this plan's hover appears: on settings in force that this file holds, and on its first key."""
+def _places(analysis: Analysis, plan: Plan) -> Iterator[tuple[Span, str]]:
+    """Where this plan's hover appears, and what it says of the place: image, settings in force, name, first key."""
+    image = plan.deployment.image
+    if image is not None and image.span is not None:
+        yield image.span, _about_image(plan)
     for name in plan.deployment.settings:
         setting = plan.deployment.effective(name)
         if setting is not None and setting.place is not None:
             span = _entry_span(analysis, setting.place)
             if span is not None:
-                yield span, setting
+                yield span, _about(setting)
         elif setting is not None and setting.origin in ("directive", "file") and setting.span is not None:
-            yield setting.span, setting
+            yield setting.span, _about(setting)
     if plan.deployment.anchor is not None:
-        yield plan.deployment.anchor, None
+        yield plan.deployment.anchor, ""
     where = first_key(analysis.tree, plan.deployment.document)
     if isinstance(where, Place):
         span = span_of(analysis.tree, where)
         if span is not None:
-            yield span, None
+            yield span, ""
 
 
 def _entry_span(analysis: Analysis, place: Place) -> Span | None:
@@ -86,26 +101,24 @@ def _entry_span(analysis: Analysis, place: Place) -> Span | None:
     return Span(entry.key.span.start, max(entry.key.span.end, entry.value.span.end))
 
 
-def _markdown(plan: Plan, setting: Setting | None) -> str:
-    return "\n\n".join(part for part in _parts(plan, setting) if part)
+def _markdown(plan: Plan, about: str) -> str:
+    return "\n\n".join(part for part in (*_parts(plan), about) if part)
 
 
-def _parts(plan: Plan, setting: Setting | None) -> Iterator[str]:
+def _parts(plan: Plan) -> Iterator[str]:
     yield f"**{headline(plan)}**"
     yield _table(rows(plan))
     yield kv_words(plan)
     yield enough_words(plan)
     if plan.feasibility is not None and plan.feasibility.failure is not None:
         yield plan.feasibility.failure.message
-    yield "\n".join(f"- {reason}" for reason in refusal_words(plan))
+    yield "\n".join(f"- {reason}" for reason in refused_words(plan))
     yield "\n".join(f"- no verdict: {reason}" for reason in missing(plan))
     if isinstance(plan.node, NoGpu) and is_sized(plan):
         yield _gpus_that_fit(fits_on(plan))
     if plan.recommendations:
         yield "What would fit:\n" + "\n".join(f"- {each.title}" for each in plan.recommendations)
     yield "\n".join(f"- {note}" for note in notes(plan))
-    if setting is not None:
-        yield _about(setting)
 
 
 _HEADER = ("per GPU", "GiB", "", "why")
@@ -146,6 +159,16 @@ def _gpus_that_fit(gpus: tuple[Gpu, ...]) -> str:
     named = ", ".join(f"{gpu.id} ({gib(gpu.memory_bytes)})" for gpu in gpus[:_MOST_GPUS])
     more = f" and {len(gpus) - _MOST_GPUS} more" if len(gpus) > _MOST_GPUS else ""
     return f"Fits, smallest first: {named}{more}"
+
+
+def _about_image(plan: Plan) -> str:
+    """What the image says about the release."""
+    said, release = plan.deployment.effective("vllm-version"), plan.args.vllm_version
+    if said is None:
+        return f"`image`: it names no release of vLLM, and {release} is assumed"
+    if said.spelling == "image":
+        return f"`image`: its tag names vLLM {version_words(plan.deployment, plan)}"
+    return f"`image`: sized for vLLM {version_words(plan.deployment, plan)}, which is said elsewhere"
 
 
 def _about(setting: Setting) -> str:

@@ -137,11 +137,16 @@ def missing(plan: Plan) -> tuple[str, ...]:
 
 
 def refusal_words(plan: Plan) -> tuple[str, ...]:
-    """Why vLLM would not start whatever the memory."""
+    """Why vLLM would not start whatever the memory, each a sentence by itself."""
     reasons = [each.message for each in plan.refusals]
     if isinstance(plan.estimate, Refusal) and not plan.refusals:
         reasons.append(plan.estimate.message)
     return tuple(reasons)
+
+
+def refused_words(plan: Plan) -> tuple[str, ...]:
+    """The same for below a line that says "refused by vLLM" already."""
+    return tuple(reason.removeprefix("vLLM refuses").removeprefix(":").strip() for reason in refusal_words(plan))
 
 
 def notes(plan: Plan) -> tuple[str, ...]:

@@ -14,12 +14,12 @@ from vram_engine.modelled import unmodelled
 from vram_engine.plan import Plan
 from vram_engine.refusals import refusals
 from vram_engine.resolution import engine_args, node, workload
-from vram_engine.view.summary import VERDICT_WORDS, missing, refusal_words, required_bytes
+from vram_engine.view.summary import VERDICT_WORDS, missing, refused_words, required_bytes
 
 
 def verdict_line(plan: Plan) -> str:
     """``fits  61.4 of 71.3 GiB  KV 214,112 tokens  6.5x``: memory per GPU, then what the KV cache holds."""
-    refused = refusal_words(plan)
+    refused = refused_words(plan)
     if refused:
         return f"refused by vLLM: {refused[0]}"
     if plan.verdict == "unknown" or not isinstance(plan.estimate, Estimate) or plan.feasibility is None:

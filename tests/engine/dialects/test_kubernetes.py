@@ -188,6 +188,16 @@ def test_other_machines_are_allowed_for(more, exceeds, analysed):
     assert ("tensor-parallel-exceeds-gpus" in {each.rule for each in analysed(text).findings}) is exceeds
 
 
+def test_ray_waits_for_gpus_that_are_not_there(analysed):
+    """vLLM refuses no such start: Ray may find the GPUs yet, so it is a warning and no verdict."""
+    more = "[--model, m, -tp, '2', --distributed-executor-backend, ray]"
+    text = pod(limits("nvidia.com/gpu: 1"), kind="Pod").replace("[--model, m, --max-model-len, '1024']", more)
+    (finding,) = [each for each in analysed(text).findings if each.rule == "tensor-parallel-exceeds-gpus"]
+    assert finding.severity == "warning"
+    assert "Ray waits" in finding.message
+    assert not analysed(text).plans[0].refusals
+
+
 def test_ray_may_be_joined_where_a_pod_is_not_alone(analysed):
     """A StatefulSet, a script or RAY_ADDRESS may bring a cluster; then nothing is compared."""
     text = pod(limits("nvidia.com/gpu: 1")).replace(
