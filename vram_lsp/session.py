@@ -20,6 +20,7 @@ from vram_engine.ports import DetectedGpu
 from vram_engine.sources.names import is_hub_id
 from vram_engine.text import Encoding
 from vram_lsp import recommending
+from vram_lsp.asked_once import AskedOnce, default_folder
 from vram_lsp.config import Config, HubMode, find_project, hub_mode, read_config
 from vram_lsp.lookups import Lookups, Question
 from vram_lsp.model_sources import model_sources
@@ -199,9 +200,10 @@ class Session:
 
     def offers_hub(self, ref: ModelRef) -> bool:
         """Whether to offer the hub for a model that was not found: once, and not to a user who has decided."""
-        offers = self._hub_setting is None and self.hub != "on" and not self._hub_offered and is_hub_id(ref.name)
-        self._hub_offered = self._hub_offered or offers
-        return offers
+        if self._hub_setting is not None or self.hub != "off" or self._hub_offered or not is_hub_id(ref.name):
+            return False
+        self._hub_offered = True
+        return AskedOnce(default_folder()).is_first("hub")
 
     def reread_projects(self) -> None:
         """Project files may have changed."""
