@@ -224,8 +224,8 @@ def detected_settings(gpus: tuple[DetectedGpu, ...]) -> tuple[Setting, ...]:
     if found is None:
         return ()
     return (
-        Setting("gpu", Known(found), "detected", "NVML"),
-        Setting("gpus", Known(len(gpus)), "detected", "NVML"),
+        Setting("gpu", Known(found), "detected", "driver"),
+        Setting("gpus", Known(len(gpus)), "detected", "driver"),
     )
 
 
