@@ -18,6 +18,7 @@ from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import GpuSource
 from vram_engine.sources.names import shown
+from vram_engine.sources.python_environment import vllm_at_hand
 from vram_lsp import __version__, proto
 from vram_lsp.config import HubMode
 from vram_lsp.features import (
@@ -246,6 +247,7 @@ def _initialize(server: VramServer, params: types.InitializeParams) -> None:
 
 async def _initialized(server: VramServer, _: types.InitializedParams) -> None:
     server.start(_detect(server))
+    server.start(_find_vllm(server))
     server.start(_register(server))
     try:
         await _pull_configuration(server)
@@ -266,6 +268,13 @@ async def _detect(server: VramServer) -> None:
     gpus = await asyncio.to_thread(server.gpus.gpus)
     if gpus:
         server.session.detect(gpus)
+        server.publish_all()
+
+
+async def _find_vllm(server: VramServer) -> None:
+    """Folders may be on a slow disk: they are looked into beside everything else."""
+    session = server.session
+    if session.use_vllm(await asyncio.to_thread(vllm_at_hand, session.python, session.folders)):
         server.publish_all()
 
 
@@ -305,6 +314,7 @@ def _configure(server: VramServer, values: dict[str, Any]) -> None:
     for problem in server.session.configure(values):
         server.window_log_message(types.LogMessageParams(types.MessageType.Warning, problem))
     _show_all(server)
+    server.start(_find_vllm(server))
 
 
 async def _did_change_configuration(server: VramServer, params: types.DidChangeConfigurationParams) -> None:

@@ -151,8 +151,17 @@ class _Reading:
         )
 
 
+# What starts with the vLLM of the machine it is written on; all other formats start in an image or on a cluster.
+_STARTED_HERE = frozenset({"arguments", "llama-swap", "profile", "serve-config"})
+
+
 def _completed(deployment: Deployment, more: Iterable[Setting], context: Context) -> Deployment:
-    """A deployment with what others say of it: comments, outside settings, its configuration file."""
+    """A deployment with what others say of it: comments, outside settings, its configuration file.
+
+    A vLLM that is at hand says nothing of one that starts elsewhere.
+    """
+    if deployment.dialect not in _STARTED_HERE or deployment.container is not None:
+        more = [each for each in more if (each.name, each.origin) != ("vllm-version", "detected")]
     if deployment.container is not None:
         deployment = replace(deployment, container=deployment.container.within(context.folders))
     return with_config_file(deployment.with_settings(more), context.files)
