@@ -39,6 +39,7 @@ OWN_SETTINGS: Mapping[str, str] = {
     "params-b": "billions of parameters, where no model is named",
     "nodes": "how many machines one engine is spread over; gpus counts those of all of them",
     "shm-bytes": "shared memory (/dev/shm) of the container",
+    "model-store": "where vLLM takes the model from, if not from Hugging Face",
     "more-arguments": "arguments that are there but cannot be read, so that a flag left out is unknown, not default",
 }
 
