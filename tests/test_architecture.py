@@ -24,7 +24,7 @@ LAYERS = (
     ("model",),
     ("ports",),
     ("sizing",),
-    ("modelled",),
+    ("adapters", "modelled"),
     ("feasibility", "resolution"),
     ("beside",),
     ("refusals",),

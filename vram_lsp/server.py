@@ -56,7 +56,7 @@ ALLOW_HUB, USE_CACHE, NOT_NOW = "Look models up", "Use what it said before", "No
 _ALLOWED: dict[str, HubMode] = {ALLOW_HUB: "on", USE_CACHE: "cache"}
 CLEAR_CACHE = execute_command.CLEAR_CACHE
 # What a deployment's figures rest on besides its own text.
-WATCHED = ("**/vram-lsp.toml", "**/pyproject.toml", "**/config.json", "**/*.yaml", "**/*.yml")
+WATCHED = ("**/vram-lsp.toml", "**/pyproject.toml", "**/config.json", "**/adapter_config.json", "**/*.yaml", "**/*.yml")
 
 _log = logging.getLogger("vram_lsp")
 _T = TypeVar("_T")

@@ -7,6 +7,7 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from vram_engine.adapters import adapter_files
 from vram_engine.deployment import Deployment, Setting
 from vram_engine.dialects import recognise
 from vram_engine.dialects.config_file import config_file, with_config_file
@@ -109,8 +110,7 @@ def analyse(text: str, context: Context | None = None, before: Analysis | None =
     view = FileView(tree, reading.ours, reading.directives, frozenset(rule.name for rule in RULES))
     findings = _kept(tuple(_findings(view, plans)), view, plans, context)
     wants: set[Wanted] = {ref for plan in plans for ref in plan.wants}
-    files = (config_file(each) for each in reading.deployments)
-    wants |= {ref for ref in files if ref is not None and ref not in context.files}
+    wants |= _files_wanted(reading.deployments, context)
     return Analysis(tree, plans, findings, frozenset(wants), tuple(reading.dialects))
 
 
@@ -121,8 +121,14 @@ def analyse_settings(context: Context) -> Analysis:
     plan = plan_of(deployment, 0, context, Span(0, 0))
     view = FileView(tree, (), {}, frozenset(rule.name for rule in RULES))
     findings = _kept(tuple(_findings(view, (plan,))), view, (plan,), context)
-    wants: frozenset[Wanted] = plan.wants
+    wants = frozenset({*plan.wants, *_files_wanted((deployment,), context)})
     return Analysis(tree, (plan,), findings, wants, ())
+
+
+def _files_wanted(deployments: Iterable[Deployment], context: Context) -> set[Wanted]:
+    """The files that deployments name and that nobody was asked for yet."""
+    files = (ref for each in deployments for ref in (config_file(each), *adapter_files(each).values()))
+    return {ref for ref in files if ref is not None and ref not in context.files}
 
 
 def deployments_of(tree: Tree, context: Context) -> tuple[Deployment, ...]:
@@ -201,7 +207,7 @@ def _plan_of(deployment: Deployment, index: int, context: Context, fallback: Whe
         unmodelled=unmodelled(deployment, spec),
         draft_ref=draft,
         wants=wants,
-        refusals=refusals(deployment, args, spec, where if isinstance(where, Node) else None),
+        refusals=refusals(deployment, args, spec, where if isinstance(where, Node) else None, context.files),
     )
     if not isinstance(model, FoundModel) or not isinstance(where, Node):
         return plan

@@ -4,36 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
+from vram_engine.adapters import larger_than_allowed, ranks_taken
 from vram_engine.deployment import Deployment, Unknown
 from vram_engine.hardware import Node
+from vram_engine.lent import FilesKnown
 from vram_engine.model.length import derived_max_model_len
 from vram_engine.model.spec import ModelSpec
 from vram_engine.ranks import engines_here
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.parallelism import parallel_refusals
 
-Topic = Literal["utilization", "world-size", "division", "length"]
+Topic = Literal["utilization", "world-size", "division", "length", "adapter"]
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One refusal: what it is about, and vLLM's reason in a sentence."""
+    """One refusal: what it is about, vLLM's reason in a sentence, and the least value that would do, if one does."""
 
     topic: Topic
     message: str
+    needed: int | None = None
 
 
 def refusals(
-    deployment: Deployment, args: EngineArgs, spec: ModelSpec | None, node: Node | None
+    deployment: Deployment,
+    args: EngineArgs,
+    spec: ModelSpec | None,
+    node: Node | None,
+    files: FilesKnown = MappingProxyType({}),
 ) -> tuple[Refused, ...]:
-    """Every refusal that can be seen; a model of guessed shapes is refused nothing."""
+    """Every refusal that can be seen; a model of guessed shapes is refused nothing. ``files`` describe adapters."""
     found = [*_utilization(deployment), *_world_size(deployment, args, node)]
+    found += _adapters(deployment, args, files)
     if spec is not None and not spec.shapes_guessed:
         found += [Refused("division", refusal.message) for refusal in parallel_refusals(spec, args)[:1]]
         found += _length(deployment, args, spec)
     return tuple(found)
+
+
+def _adapters(deployment: Deployment, args: EngineArgs, files: FilesKnown) -> Iterator[Refused]:
+    too_large = larger_than_allowed(deployment, args, files)
+    if too_large is not None:
+        name, rank = too_large
+        message = f"the adapter {name} is of rank {rank}, and max-lora-rank is {args.max_lora_rank}"
+        yield Refused("adapter", message, next((each for each in ranks_taken() if each >= rank), None))
 
 
 def _utilization(deployment: Deployment) -> Iterator[Refused]:
