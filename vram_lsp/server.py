@@ -138,9 +138,10 @@ class VramServer(LanguageServer):
 
     def refresh(self) -> None:
         """Have the client ask again for what it asks for by itself, where it can be told to."""
+        if self.session.documents or self.scan.is_pulled:
+            self.refresh_diagnostics()
         if not self.session.documents:
             return
-        self.refresh_diagnostics()
         if self.abilities.refreshes_lenses:
             self.start(_told(self.workspace_code_lens_refresh_async(None)))
         if self.abilities.refreshes_hints:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from vram_engine.deployment import Deployment, Unknown
-from vram_engine.facts.flags import flag
-from vram_engine.facts.versions import Version
+from vram_engine.deployment import Adapter, Deployment, Unknown
+from vram_engine.facts.versions import NEWEST, Version, parse_version
 from vram_engine.lent import FileRef, FilesKnown, LentFile
-from vram_engine.sizing.engine_args import EngineArgs
 
 CONFIG = "adapter_config.json"
 # More than these are not looked into while somebody types.
@@ -31,21 +30,13 @@ def adapter_files(deployment: Deployment) -> Mapping[str, FileRef]:
     return {name: FileRef(f"{path.rstrip('/')}/{CONFIG}") for name, path in found.items() if path is not None}
 
 
-def larger_than_allowed(deployment: Deployment, args: EngineArgs, files: FilesKnown) -> tuple[str, int] | None:
-    """The adapter of the largest rank and that rank, where vLLM refuses it (peft_helper.py, ``validate_legal``)."""
-    limit = deployment.effective("max-lora-rank")
-    if deployment.effective("more-arguments") is not None or (limit is not None and isinstance(limit.value, Unknown)):
-        return None
+def with_adapters(deployment: Deployment, files: FilesKnown) -> Deployment:
+    """The deployment with the adapter of the largest rank among those that are known."""
+    version = parse_version(deployment.text("vllm-version") or "") or NEWEST
     known = ((name, files.get(ref)) for name, ref in adapter_files(deployment).items())
-    ranks = ((name, rank_of(lent.text, args.vllm_version)) for name, lent in known if isinstance(lent, LentFile))
-    refused = [(name, rank) for name, rank in ranks if rank is not None and rank > args.max_lora_rank]
-    return max(refused, key=lambda each: each[1], default=None)
-
-
-def ranks_taken() -> tuple[int, ...]:
-    """What --max-lora-rank may be, smallest first."""
-    known = flag("max-lora-rank")
-    return tuple(sorted(int(choice) for choice in known.choices)) if known is not None else ()
+    ranks = ((name, rank_of(lent.text, version)) for name, lent in known if isinstance(lent, LentFile))
+    found = (Adapter(name, rank) for name, rank in ranks if rank is not None)
+    return replace(deployment, adapter=max(found, key=lambda each: each.rank, default=None))
 
 
 def rank_of(text: str, version: Version) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from vram_engine.adapters import adapter_files
+from vram_engine.adapters import adapter_files, with_adapters
 from vram_engine.deployment import Deployment, Setting
 from vram_engine.dialects import recognise
 from vram_engine.dialects.config_file import config_file, with_config_file
@@ -15,6 +15,7 @@ from vram_engine.dialects.directives import Ignore, read_directives
 from vram_engine.estimate import Estimate, estimate
 from vram_engine.feasibility import judge
 from vram_engine.hardware import Node
+from vram_engine.later import Later
 from vram_engine.lent import FileRef, FilesKnown, LentFile, Unlent
 from vram_engine.measured import Measured
 from vram_engine.model.by_size import from_parameter_count
@@ -118,6 +119,7 @@ def analyse_settings(context: Context) -> Analysis:
     """Analyse the deployment that the context's settings describe, without any file."""
     tree = parse("")
     deployment = Deployment("arguments", "arguments", 0, {}, {}).with_settings(context.settings)
+    deployment = with_adapters(deployment, context.files)
     plan = plan_of(deployment, 0, context, Span(0, 0))
     view = FileView(tree, (), {}, frozenset(rule.name for rule in RULES))
     findings = _kept(tuple(_findings(view, (plan,))), view, (plan,), context)
@@ -170,7 +172,7 @@ def _completed(deployment: Deployment, more: Iterable[Setting], context: Context
         more = [each for each in more if (each.name, each.origin) != ("vllm-version", "detected")]
     if deployment.container is not None:
         deployment = replace(deployment, container=deployment.container.within(context.folders))
-    return with_config_file(deployment.with_settings(more), context.files)
+    return with_adapters(with_config_file(deployment.with_settings(more), context.files), context.files)
 
 
 def plan_of(
@@ -207,7 +209,7 @@ def _plan_of(deployment: Deployment, index: int, context: Context, fallback: Whe
         unmodelled=unmodelled(deployment, spec),
         draft_ref=draft,
         wants=wants,
-        refusals=refusals(deployment, args, spec, where if isinstance(where, Node) else None, context.files),
+        refusals=refusals(deployment, args, spec, where if isinstance(where, Node) else None),
     )
     if not isinstance(model, FoundModel) or not isinstance(where, Node):
         return plan
@@ -225,7 +227,7 @@ def _sized(plan: Plan, spec: ModelSpec, where: Node) -> Plan:
     if feasibility.verdict == "fits" or plan.unmodelled or plan.refusals:
         return plan
     failing = Failing(deployment, spec, where, sized)
-    return replace(plan, recommendations=recommendations(failing))
+    return replace(plan, recommendations=Later(lambda: recommendations(failing)))
 
 
 def _drafted(

@@ -203,13 +203,22 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter by its name, and its rank."""
+
+    name: str
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """One engine: every occurrence of every setting, weakest first, so that the last one is in force.
 
     ``sites`` says where a setting is, or would be, written; a name it maps to None cannot be written safely.
     ``anchor`` is the name that speaks for the whole deployment, ``peers`` are the engines on the same GPU.
     ``measured`` are start-ups whose terms are known, of this deployment or of others. ``container`` is what is known of
-    the files of the container it runs in; None where it runs in none, as far as the file says.
+    the files of the container it runs in; None where it runs in none, as far as the file says. ``adapter`` is the one
+    of the largest rank among the LoRA adapters that are known of those it loads at the start.
     """
 
     dialect: str
@@ -222,6 +231,7 @@ class Deployment:
     peers: tuple[Peer, ...] = ()
     measured: tuple[Measured, ...] = ()
     container: ContainerFiles | None = None
+    adapter: Adapter | None = None
 
     def effective(self, name: str) -> Setting | None:
         """The occurrence in force, or None when nobody said anything."""

@@ -15,7 +15,7 @@ from vram_engine.model.spec import Unavailable
 from vram_engine.modelled import Unmodelled
 from vram_engine.performance import Performance, performance
 from vram_engine.recommend import Recommendation
-from vram_engine.refusals import Refused, Topic
+from vram_engine.refusals import Refused
 from vram_engine.resolution import NoGpu
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.parallelism import Refusal
@@ -77,7 +77,7 @@ class Plan:
     unmodelled: tuple[Unmodelled, ...]
     estimate: Estimate | Refusal | Unavailable | None = None
     feasibility: Feasibility | None = None
-    recommendations: tuple[Recommendation, ...] = ()
+    recommendations: Sequence[Recommendation] = ()
     refusals: tuple[Refused, ...] = ()
     choices: tuple[Choice, ...] = ()
     draft_ref: ModelRef | None = None
@@ -111,7 +111,7 @@ class Plan:
             return None
         return performance(self.deployment, model.spec, where, sized)
 
-    def refused(self, topic: Topic) -> Refused | None:
+    def refused(self, topic: str) -> Refused | None:
         """vLLM's refusal about a topic, if there is one."""
         return next((each for each in self.refusals if each.topic == topic), None)
 

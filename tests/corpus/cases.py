@@ -15,6 +15,7 @@ from vram_engine.facts.versions import Version, parse_version
 from vram_engine.hardware import Gpu
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.towers import media_limits
 
 # Cards as the corpus names them, where the catalogue's own search does not decide: (id, what stands for the rest).
 CARDS: Mapping[str, str] = {
@@ -48,6 +49,8 @@ ARGUMENTS = (
     "block_size",
     "enforce_eager",
     "enable_expert_parallel",
+    "enable_lora",
+    "cpu_offload_gb",
 )
 TOWER_MODULES = ("attn.qkv", "attn.proj", "mlp.linear_fc1", "mlp.linear_fc2", "mlp.gate_proj", "mlp.up_proj")
 # The release that stands for an era where a log does not say which it was.
@@ -64,7 +67,11 @@ ERA_VERSIONS: Mapping[str, Version] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One boot: what was launched, on what, and what the log measured (GiB per rank)."""
+    """One boot: what was launched, on what, and what the log measured (GiB per rank).
+
+    ``stated`` are settings as text that the engine follows only in part. ``weights_predictable``: the configuration
+    alone says which layers are quantized, and there is no draft; else a checkpoint's headers would be needed.
+    """
 
     id: str
     model: str
@@ -80,6 +87,7 @@ class Case:
     outcome: str
     targets: tuple[str, ...]
     weights_predictable: bool
+    stated: Mapping[str, str]
 
     @property
     def gpu(self) -> Gpu | None:
@@ -132,7 +140,24 @@ def case(row: Mapping[str, Any]) -> Case:
         outcome=row["outcome"],
         targets=tuple(row["targets"]),
         weights_predictable=row["weights_predictable"],
+        stated=_stated(row["args"]),
     )
+
+
+def _stated(args: Mapping[str, Any]) -> dict[str, str]:
+    """Settings that reach the engine as text, by their flags."""
+    other = str(args.get("other_args", ""))
+    found = {
+        "speculative-config": args.get("speculative"),
+        "limit-mm-per-prompt": _limits_text(args),
+        "kv-transfer-config": other if "--kv-transfer-config" in other else None,
+    }
+    return {flag: text for flag, text in found.items() if text is not None}
+
+
+def _limits_text(args: Mapping[str, Any]) -> str | None:
+    limits = args.get("limit_mm_per_prompt")
+    return limits.replace("'", '"') if isinstance(limits, str) else None if limits is None else json.dumps(limits)
 
 
 def _config(config: Mapping[str, Any]) -> dict[str, object]:
@@ -161,18 +186,22 @@ def _written_out(pattern: str, config: Mapping[str, Any]) -> list[str]:
 def _args(row: Mapping[str, Any]) -> EngineArgs:
     given = {key: row["args"][key] for key in ARGUMENTS if row["args"].get(key) is not None}
     other = str(row["args"].get("other_args", ""))
-    if "language-model-only" in other or "language_model_only" in other or _no_images(row["args"]):
+    if "language-model-only" in other or "language_model_only" in other:
         given["language_model_only"] = True
-    if "prefix caching off" in other or "no-enable-prefix-caching" in other:
-        given["enable_prefix_caching"] = False
+    if limits := media_limits(_limits_text(row["args"])):
+        given["limit_mm_per_prompt"] = limits
+    if (caching := _prefix_caching(other)) is not None:
+        given["enable_prefix_caching"] = caching
     if match := re.search(r"kv-cache-memory-bytes (\d+)G", other):
         given["kv_cache_memory_bytes"] = int(match[1]) * GIB
     return EngineArgs(vllm_version=_version(row), **given)
 
 
-def _no_images(args: Mapping[str, Any]) -> bool:
-    limits = args.get("limit_mm_per_prompt")
-    return isinstance(limits, dict) and limits.get("image") == 0 and limits.get("video") == 0
+def _prefix_caching(other: str) -> bool | None:
+    """Whether prefix caching was asked for, or turned off; ``None`` where nothing is said."""
+    if "prefix caching off" in other or "no prefix caching" in other or "no-enable-prefix-caching" in other:
+        return False
+    return True if "prefix caching" in other or "enable_prefix_caching" in other else None
 
 
 def _version(row: Mapping[str, Any]) -> Version:

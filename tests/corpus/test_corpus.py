@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from xml.etree import ElementTree
 
 import pytest
 
 from tests.corpus.cases import data_directory, load
-from tests.corpus.score import Row, quantile, rows
+from tests.corpus.explained import EXPLANATIONS
+from tests.corpus.leave_out import left_out
+from tests.corpus.plot import scatter
+from tests.corpus.report import explained, verdicts
+from tests.corpus.score import Row, balanced, mean, median, quantile, rows
+from vram_engine.facts.constants import constants
 
 
 @pytest.fixture(scope="module")
@@ -26,19 +32,46 @@ def errors(group: Sequence[Row]) -> list[float]:
 
 def test_kv_cache_of_all_classes(core: tuple[Row, ...]) -> None:
     """The median error of the KV cache stays within its band."""
-    assert quantile(errors(core), 0.5) <= 0.45
+    assert quantile(errors(core), 0.5) <= 0.25
+    assert quantile(errors(core), 0.9) <= 2.2
+    assert abs(mean(errors(core))) <= 0.15
 
 
 def test_kv_cache_of_dense_models_on_one_gpu(core: tuple[Row, ...]) -> None:
-    """Dense models on one GPU are sized to a fifth of a GiB."""
+    """Dense models on one GPU are sized to a seventh of a GiB."""
     group = [row for row in core if row.case.kind == "dense" and row.case.args.tensor_parallel_size == 1]
-    assert quantile(errors(group), 0.5) <= 0.20
+    assert quantile(errors(group), 0.5) <= 0.14
+
+
+def test_kv_cache_of_boots_that_are_answered(core: tuple[Row, ...]) -> None:
+    """Where every setting is followed, the median error is a fifth of a GiB."""
+    assert quantile(errors([row for row in core if row.answered]), 0.5) <= 0.20
+
+
+def test_hidden_arguments_explain_errors(core: tuple[Row, ...]) -> None:
+    """With the arguments that other lines of a log give away, errors and bands are better than without."""
+    known = explained(core)
+    assert quantile(errors(known), 0.5) <= 0.11
+    assert quantile(errors(known), 0.9) <= 0.90
+    assert sum(row.covered is True for row in known) >= 0.91 * len(errors(known))
+    assert median([row.width for row in known if row.width is not None]) <= 0.05
+
+
+def test_explanations_name_boots_of_the_corpus(core: tuple[Row, ...]) -> None:
+    """Every explanation is of a boot that is there."""
+    assert EXPLANATIONS.keys() <= {row.case.id for row in core}
 
 
 def test_accounting_beside_the_weights(core: tuple[Row, ...]) -> None:
     """Given the weights of the log, the rest of the budget is off by little at the median."""
     found = [row.accounting_error for row in core if row.accounting_error is not None]
-    assert quantile(found, 0.5) <= 0.25
+    assert quantile(found, 0.5) <= 0.13
+
+
+def test_weights(core: tuple[Row, ...]) -> None:
+    """Weights that the configuration tells are met to a quarter of a percent at the median."""
+    found = [row.weights_error for row in core if row.weights_error is not None]
+    assert quantile(found, 0.5) <= 0.0025
 
 
 def test_activation_peak(core: tuple[Row, ...]) -> None:
@@ -49,16 +82,55 @@ def test_activation_peak(core: tuple[Row, ...]) -> None:
 
 def test_tokens(core: tuple[Row, ...]) -> None:
     """The capacity in tokens is off by a few percent at the median."""
-    assert quantile([row.tokens_error for row in core if row.tokens_error is not None], 0.5) <= 0.035
+    assert quantile([row.tokens_error for row in core if row.tokens_error is not None], 0.5) <= 0.025
 
 
 def test_verdicts(core: tuple[Row, ...]) -> None:
     """Nearly every boot and refusal is foretold."""
-    verdicts = [row.verdict for row in core if row.verdict is not None]
-    assert sum(verdicts) >= 0.94 * len(verdicts)
+    boots, refusals = verdicts([(row.case, row.verdict) for row in core])
+    assert sum(boots) + sum(refusals) >= 0.96 * (len(boots) + len(refusals))
+    assert balanced(boots, refusals) >= 0.95
+
+
+def test_figures_of_refusals(core: tuple[Row, ...]) -> None:
+    """What vLLM prints when it refuses a length is foretold: two boots to the rounding of the figures they print."""
+    found = {
+        row.case.id: (row.said, row.case.measured) for row in core if "error_estimated_max_len" in row.case.measured
+    }
+    for boot in ("gh-52073719645-a", "gh-15382296188-a"):
+        said, printed = found[boot]
+        assert said.needed == pytest.approx(printed["error_needed_kv_gib"], abs=0.006)
+        assert said.longest == pytest.approx(printed["error_estimated_max_len"], rel=0.001)
+
+
+def test_no_wrong_answer(core: tuple[Row, ...]) -> None:
+    """Where every setting is followed, every verdict is right; so no refusal is called a sure fit."""
+    assert all(row.verdict for row in core if row.answered and row.verdict is not None)
 
 
 def test_bands_hold_what_was_measured(core: tuple[Row, ...]) -> None:
     """The interval given for the KV cache holds the measured one in most boots, excerpts of logs included."""
     covered = [row.covered for row in core if row.covered is not None]
-    assert sum(covered) >= 0.60 * len(covered)
+    assert sum(covered) >= 0.77 * len(covered)
+    assert median([row.width for row in core if row.width is not None]) <= 0.052
+
+
+def test_constants_name_boots_of_the_corpus() -> None:
+    """Whoever asks where a constant comes from finds its boots, shared memory and early releases included."""
+    directory = data_directory()
+    if directory is None:
+        pytest.skip("the boot logs are not beside the checkout (set VRAM_LSP_SHARED)")
+    there = {case.id for case in load(directory)}
+    assert [(one.name, one.fitted_on) for one in constants().values() if not there.issuperset(one.fitted_on)] == []
+
+
+def test_constants_do_not_repeat_their_boots(core: tuple[Row, ...]) -> None:
+    """With the constants of other models only, the median error is at most twice as large."""
+    assert quantile(left_out(core, lambda case: case.model), 0.5) <= 2 * quantile(errors(core), 0.5)
+
+
+def test_plot(core: tuple[Row, ...]) -> None:
+    """The scatter is an SVG with a dot for every boot that has a measured KV cache."""
+    picture = ElementTree.fromstring(scatter(core))
+    circles = picture.findall("./{http://www.w3.org/2000/svg}g/{http://www.w3.org/2000/svg}circle")
+    assert len(circles) == len(errors(core))

@@ -13,7 +13,7 @@ from vram_engine.lent import FileRef, LentFile, Unlent
 from vram_engine.sources.files import lend
 
 HEAD = "# vram: gpu=h100-sxm-80\nmodel: Qwen/Qwen2.5-7B-Instruct\nmax-model-len: 4096\nenable-lora: true\n"
-RULE = "refused-by-vllm"
+RULE = "adapter-rank-exceeds-limit"
 
 
 def adapter(folder, rank, **more):
@@ -41,7 +41,7 @@ def test_an_adapter_of_a_larger_rank_is_refused_before_memory(analysed, tmp_path
     adapter(tmp_path / "small", 8)
     adapter(tmp_path / "sql", 48)
     found = analysed(HEAD + modules, tmp_path)
-    assert refused(found) == ["vLLM refuses: the adapter sql is of rank 48, and max-lora-rank is 16"]
+    assert refused(found) == ["vLLM refuses the adapter sql: it is of rank 48, and max-lora-rank is 16"]
     (plan,) = found.plans
     assert plan.verdict == "infeasible"
     (finding,) = [each for each in found.findings if each.rule == RULE]
@@ -75,7 +75,7 @@ def test_a_mounted_adapter_is_found(analysed, tmp_path):
     )
     context = Context(folders=(tmp_path.as_posix(),))
     assert refused(analysed(text, tmp_path, context)) == [
-        "vLLM refuses: the adapter sql is of rank 32, and max-lora-rank is 16"
+        "vLLM refuses the adapter sql: it is of rank 32, and max-lora-rank is 16"
     ]
 
 

@@ -36,7 +36,7 @@ def parts(found: Plan) -> dict[str, int]:
         ("gpt-oss-20b", "enable-lora: true\n", 1),
         ("Qwen3-8B", "cpu-offload-gb: 4\n", 0),
         ("Qwen3-32B-FP8", "cpu-offload-gb: 4\n", 1),
-        ("Qwen3-8B", "cpu-offload-gb: 4\noffload-backend: prefetch\n", 1),
+        ("Qwen3-8B", "cpu-offload-gb: 4\noffload-backend: prefetch\noffload-group-size: 4\n", 2),
         ("Qwen3-8B", "kv-offloading-size: 64\n", 0),
         ("gpt-oss-20b", "kv-offloading-size: 64\n", 0),
         ("gpt-oss-20b", "# vram: vllm=0.20.0\nkv-offloading-size: 64\n", 1),

@@ -8,6 +8,7 @@ import pytest
 
 from vram_engine.analysis import Context, analyse
 from vram_engine.deployment import Known, Setting
+from vram_engine.later import Later
 from vram_engine.sources.catalogue import CatalogueModels
 from vram_lsp.lookups import find_model
 
@@ -77,3 +78,15 @@ def test_a_setting_from_outside_is_a_change():
     after = analyse(TEXT, more, before)
     assert after.plans[0].estimate is not before.plans[0].estimate
     assert told(after) == told(analyse(TEXT, more))
+
+
+def test_ways_out_are_worked_out_when_somebody_looks():
+    """The finding is there without them; looked at, they are what they would have been at once."""
+    (plan,) = analyse(TEXT, known(TEXT)).plans
+    calls = []
+    later = Later(lambda: calls.append(1) or tuple(plan.recommendations))
+    assert calls == []
+    assert (later[0], len(later), list(later)) == (plan.recommendations[0], len(plan.recommendations), [*later])
+    assert later == tuple(plan.recommendations)
+    assert later != ()
+    assert calls == [1]

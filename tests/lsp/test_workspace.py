@@ -96,7 +96,7 @@ def test_a_pull_waits_until_there_is_something_new(wire, workspace):
     changed = {"uri": (workspace / "large.yaml").as_uri(), "type": 2}
     wire.notify("workspace/didChangeWatchedFiles", {"changes": [changed]})
     assert by_name(wire.response(waiting)["result"])["large.yaml"]["items"] == []
-    assert wire.seen["workspace/diagnostic/refresh"]
+    wire.until(lambda: wire.seen.get("workspace/diagnostic/refresh"))
 
 
 def test_open_files_are_left_to_their_own_pull(wire, workspace):

@@ -33,6 +33,11 @@ class WorkspaceScan:
         self._found: dict[feature.File, _Full | None] = {}
         self._answered: int | None = None
 
+    @property
+    def is_pulled(self) -> bool:
+        """Whether the client looks at files that are not open."""
+        return self._answered is not None
+
     async def report(
         self, server: VramServer, params: types.WorkspaceDiagnosticParams
     ) -> types.WorkspaceDiagnosticReport:

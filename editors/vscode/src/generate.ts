@@ -15,7 +15,7 @@ const KINDS: readonly (readonly [string, string, string])[] = [
 ];
 
 interface Generated {
-  readonly artifacts: readonly { readonly text: string }[];
+  readonly artifacts: readonly { readonly deployment: string; readonly text: string | null; readonly refused: string | null }[];
 }
 
 type Choice = vscode.QuickPickItem & { readonly emit: string; readonly language: string };
@@ -27,8 +27,12 @@ export async function generate(client: LanguageClient, uri: vscode.Uri): Promise
   if (chosen === undefined) {
     return;
   }
-  const made = await execute<Generated>(client, "vramLsp.generate", uri.toString(), { emit: [chosen.emit] });
+  const made = await execute<Generated>(client, "vramLsp.generate", uri.toString(), { kind: chosen.emit });
   for (const artifact of made.artifacts) {
+    if (artifact.text === null) {
+      void vscode.window.showWarningMessage(`${artifact.deployment}: ${artifact.refused ?? "nothing to write"}`);
+      continue;
+    }
     const document = await vscode.workspace.openTextDocument({ language: chosen.language, content: artifact.text });
     await vscode.window.showTextDocument(document, { preview: false });
   }

@@ -117,7 +117,7 @@ class PlanView {
   private async send(): Promise<void> {
     await this.guarded(async (client) => {
       const overrides = this.overrides;
-      const document = await execute<PlanDocument>(client, "vramLsp.plan", this.uri.toString(), { overrides });
+      const document = await execute<PlanDocument>(client, "vramLsp.plan", this.uri.toString(), overrides);
       if (overrides === this.overrides) {
         await this.panel.webview.postMessage({ type: "plan", document, overrides });
       }
@@ -126,7 +126,7 @@ class PlanView {
 
   private async apply({ overrides, deployment, version }: Trial): Promise<void> {
     await this.guarded((client) =>
-      execute(client, "vramLsp.apply", this.uri.toString(), { overrides, deployment, version }),
+      execute(client, "vramLsp.apply", this.uri.toString(), overrides, { deployment, version }),
     );
   }
 

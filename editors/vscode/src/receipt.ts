@@ -3,7 +3,10 @@
 import * as vscode from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
 import { execute } from "./client";
-import { type Receipt, receiptText } from "./receiptText";
+
+interface Receipt {
+  readonly text: string;
+}
 
 /** Asks for a log where none is given, and shows the receipt of it. */
 export async function receipt(client: LanguageClient, uri: vscode.Uri | undefined): Promise<void> {
@@ -11,7 +14,7 @@ export async function receipt(client: LanguageClient, uri: vscode.Uri | undefine
   if (log === undefined) {
     return;
   }
-  const made = await execute<Receipt>(client, "vramLsp.receipt", { path: log.fsPath });
-  const document = await vscode.workspace.openTextDocument({ language: "markdown", content: receiptText(made) });
+  const made = await execute<Receipt>(client, "vramLsp.receipt", log.toString());
+  const document = await vscode.workspace.openTextDocument({ language: "plaintext", content: made.text });
   await vscode.window.showTextDocument(document, { preview: false });
 }

@@ -9,11 +9,16 @@ import { gib } from "./verdict";
 interface Recommendation {
   readonly title: string;
   readonly headroom_bytes: number;
+  readonly because: readonly string[];
   readonly edit: WorkspaceEdit | null;
 }
 
 interface Recommendations {
-  readonly deployments: readonly { readonly name: string; readonly recommendations: readonly Recommendation[] }[];
+  readonly deployments: readonly {
+    readonly name: string;
+    readonly recommendations: readonly Recommendation[];
+    readonly reasons: readonly string[];
+  }[];
 }
 
 type Choice = vscode.QuickPickItem & { readonly edit: WorkspaceEdit };
@@ -25,7 +30,8 @@ export async function recommend(client: LanguageClient, uri: vscode.Uri): Promis
     deployment.recommendations.flatMap((each) => choice(deployment.name, each)),
   );
   if (choices.length === 0) {
-    void vscode.window.showInformationMessage("vram-lsp has nothing to recommend for this file.");
+    const [why] = found.deployments.flatMap((deployment) => deployment.reasons);
+    void vscode.window.showInformationMessage(why ?? "vram-lsp has nothing to recommend for this file.");
     return;
   }
   const chosen = await vscode.window.showQuickPick(choices, { title: "Apply a configuration that fits" });
@@ -38,5 +44,5 @@ function choice(deployment: string, each: Recommendation): readonly Choice[] {
   if (each.edit === null) {
     return [];
   }
-  return [{ label: each.title, description: deployment, detail: `${gib(each.headroom_bytes)} free per GPU`, edit: each.edit }];
+  return [{ label: each.title, description: deployment, detail: [`${gib(each.headroom_bytes)} free per GPU`, ...each.because].join("; "), edit: each.edit }];
 }

@@ -8,12 +8,19 @@ import { CHECKOUT, picture, start } from "./vscode.mjs";
 
 const PATIENCE = 40_000;
 const TOO_LARGE = "# vram: gpu=l4 gpus=2 vllm=0.32.0\nmodel: Qwen/Qwen2.5-14B-Instruct\nmax-model-len: 16384\n";
+const LOG = [
+  "INFO 08-12 [core.py:76] Initializing a V1 LLM engine (v0.10.2) with config: model='Qwen/Qwen2.5-7B-Instruct', max_seq_len=32768",
+  "INFO 08-12 [gpu_model_runner.py:2602] Model loading took 14.2717 GiB and 4.1 seconds",
+  "",
+].join("\n");
 const FILES = {
   "vllm.yaml": TOO_LARGE,
   "compose.yaml": readFileSync(join(CHECKOUT, "examples/compose.yaml"), "utf8"),
   "kubernetes.yaml": readFileSync(join(CHECKOUT, "examples/kubernetes.yaml"), "utf8"),
   "profile.yaml": readFileSync(join(CHECKOUT, "examples/profile.yaml"), "utf8"),
   "unrelated.yaml": "on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n",
+  "recommend.yaml": TOO_LARGE,
+  "boot.log": LOG,
   "plan.yaml": TOO_LARGE.replace("16384", "16384\ntensor-parallel-size: 2"),
   "long.yaml": TOO_LARGE + "# a comment\n".repeat(5000),
 };
@@ -100,6 +107,28 @@ for (const name of ["compose.yaml", "kubernetes.yaml", "profile.yaml"]) {
     await page.locator(".codelens-decoration").first().waitFor({ timeout: PATIENCE });
   });
 }
+await check("a configuration that fits is recommended and written", async () => {
+  await open("recommend.yaml");
+  await sees(".statusbar-item", "vLLM does not fit");
+  await command("vram-lsp: Recommend Configuration");
+  await page.locator(".quick-input-list .monaco-list-row", { hasText: "tensor-parallel-size" }).first().click({ timeout: PATIENCE });
+  await sees(".statusbar-item", "vLLM fits");
+});
+await check("artifacts open as new documents", async () => {
+  await command("vram-lsp: Generate Artifacts");
+  await page.locator(".quick-input-list .monaco-list-row", { hasText: "Kubernetes" }).first().click({ timeout: PATIENCE });
+  await sees(".view-line", "kind: Deployment");
+});
+await check("other GPUs are named", async () => {
+  await open("recommend.yaml");
+  await command("vram-lsp: Compare GPUs");
+  await sees(".notification-list-item", "Fits as it is written");
+});
+await check("a log opens as a receipt", async () => {
+  await page.locator(".explorer-folders-view .monaco-list-row[aria-label*='boot.log']").first().click({ button: "right" });
+  await page.locator(".monaco-menu .action-item", { hasText: "Open vLLM Log as Receipt" }).first().click({ timeout: PATIENCE });
+  await sees(".view-line", "predicted");
+});
 await check("a crashed server is started again", async () => {
   execFileSync("pkill", ["-KILL", "-f", join(CHECKOUT, ".venv/bin/vram-lsp")]);
   await page.waitForTimeout(1500);

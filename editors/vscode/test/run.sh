@@ -8,3 +8,4 @@ sh build.sh
 npm test --silent
 node test/planview.mjs
 node test/e2e.mjs
+node test/install.mjs

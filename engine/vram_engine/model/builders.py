@@ -17,6 +17,7 @@ from vram_engine.model.mla import MLA_TRAITS, mla_decoder
 from vram_engine.model.moe import MOE_TRAITS, experts_shape, moe_decoder
 from vram_engine.model.shapes import Shape, read_shape
 from vram_engine.model.spec import Block, Experts
+from vram_engine.model.stepfun import experts_of
 
 
 def dense(name: str) -> Builder:
@@ -113,6 +114,16 @@ def longcat_builder(request: Request) -> Built:
     width = config.integer("expert_ffn_hidden_size")
     per_token = config.integer("moe_topk", default=0)
     return Built(shape, blocks, Experts(config.integer("n_routed_experts"), per_token, width, 0, shape.layers))
+
+
+def with_step_experts(builder: Callable[[Config], tuple[Shape, tuple[Block, ...]]]) -> Builder:
+    """The builder of a Step model, which names its experts in its own way."""
+
+    def build(request: Request) -> Built:
+        shape, blocks = builder(request.config)
+        return Built(shape, blocks, experts_of(request.config, shape.layers))
+
+    return build
 
 
 def deepseek_v4_builder(request: Request) -> Built:

@@ -128,6 +128,13 @@ def text_encoder(config: Config) -> tuple[LayerCache, ...]:
     return () if wide is not None and wide[1] is True else GEMMA3(config)
 
 
+def minicpm_v(config: Config) -> tuple[LayerCache, ...]:
+    """MiniCPM-V: the config is that of its language model; only the Qwen ones may have a window."""
+    version = config.raw("version")
+    qwen = version is not None and str(version[1])[:8] in {"2.6", "4.5"}
+    return (QWEN if qwen else PLAIN)(config)
+
+
 _DECODERS: Mapping[Builder, tuple[str, ...]] = {
     PLAIN: (
         "ApertusForCausalLM",
@@ -173,6 +180,7 @@ _DECODERS: Mapping[Builder, tuple[str, ...]] = {
         "SeedOssForCausalLM",
         "SolarForCausalLM",
         "Starcoder2ForCausalLM",
+        "PanguEmbeddedForCausalLM",
         "TeleChat3ForCausalLM",
         "TeleFLMForCausalLM",
     ),
@@ -184,11 +192,13 @@ _DECODERS: Mapping[Builder, tuple[str, ...]] = {
         "GraniteMoeSharedForCausalLM",
         "InternLM2ForCausalLM",
         "MiniCPMForCausalLM",
+        "MolmoForCausalLM",
         "OlmoeForCausalLM",
         "OrionForCausalLM",
         "StableLmForCausalLM",
         "StableLMEpochForCausalLM",
         "Step1ForCausalLM",
+        "TeleChat2ForCausalLM",
         "XverseForCausalLM",
     ),
     uniform(every_head): (
@@ -264,6 +274,7 @@ _DECODERS: Mapping[Builder, tuple[str, ...]] = {
     minimax_linear: ("MiniMaxText01ForCausalLM", "MiniMaxM1ForCausalLM"),
     pure(mamba1): ("MambaForCausalLM", "FalconMambaForCausalLM"),
     pure(mamba2): ("Mamba2ForCausalLM",),
+    minicpm_v: ("MiniCPMV", "MiniCPMO"),
     text_encoder: ("Gemma3TextModel",),
     encoder_decoder: ("WhisperForConditionalGeneration",),
     encoder_only: (
@@ -316,6 +327,7 @@ _WRAPPERS: Mapping[tuple[str, str], tuple[str, ...]] = {
         "PaliGemmaForConditionalGeneration",
         "PixtralForConditionalGeneration",
         "SmolVLMForConditionalGeneration",
+        "UltravoxModel",
         "VoxtralForConditionalGeneration",
     ),
     ("text_config", "Gemma3ForCausalLM"): ("Gemma3ForConditionalGeneration",),
@@ -326,15 +338,23 @@ _WRAPPERS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ),
     ("text_config", "Llama4ForCausalLM"): ("Llama4ForConditionalGeneration",),
     ("text_config", "DeepseekV2ForCausalLM"): ("KimiVLForConditionalGeneration", "KimiK25ForConditionalGeneration"),
+    ("text_config", "KimiLinearForCausalLM"): ("KimiK3ForConditionalGeneration",),
     ("text_config", "Exaone4ForCausalLM"): ("Exaone4_5_ForConditionalGeneration",),
-    ("text_config", "LlamaForCausalLM"): ("GlmAsrForConditionalGeneration", "KananaVForConditionalGeneration"),
+    ("language_config", ""): ("DeepseekVLV2ForCausalLM", "DeepseekOCRForCausalLM"),
+    ("text_config", "LlamaForCausalLM"): (
+        "AriaForConditionalGeneration",
+        "Molmo2ForConditionalGeneration",
+        "GlmAsrForConditionalGeneration",
+        "KananaVForConditionalGeneration",
+    ),
     ("text_config", "Qwen2ForCausalLM"): (
         "AudioFlamingo3ForConditionalGeneration",
         "Qwen2VLForConditionalGeneration",
         "Qwen2_5_VLForConditionalGeneration",
         "Qwen2AudioForConditionalGeneration",
     ),
-    ("text_config", "Qwen3ForCausalLM"): ("Qwen3VLForConditionalGeneration",),
+    ("text_config", "Qwen3ForCausalLM"): ("LightOnOCRForConditionalGeneration", "Qwen3VLForConditionalGeneration"),
+    ("", "Qwen3ForCausalLM"): ("KeyeForConditionalGeneration", "KeyeVL1_5ForConditionalGeneration"),
     ("text_config", "Qwen3MoeForCausalLM"): ("Qwen3VLMoeForConditionalGeneration",),
     ("text_config", "Qwen3_5ForCausalLM"): (
         "Qwen3_5ForConditionalGeneration",

@@ -53,7 +53,8 @@ class Traits:
     """How one dense architecture differs from Llama.
 
     ``norms`` counts the norms of a layer over the hidden size, ``more_norms`` is a config key that adds two; a model
-    without any has none at its end either. ``activation`` counts parameters of the activation. ``places`` are the
+    without any has none at its end either. ``down_bias`` is where the way down of an MLP differs from ``mlp_bias``.
+    ``activation`` counts parameters of the activation. ``places`` are the
     pipeline stages of its tables and final norm. ``derived_head_dim`` ignores a head_dim of the config. ``sinks`` are
     one value per head, ``gate`` is the name of a matrix that gates the attention's output. ``rope`` says which layers
     have a rotary table, of ``rope_dtype`` and for the length under ``length_keys``; one for images and video is
@@ -63,6 +64,7 @@ class Traits:
     qkv_bias: Bias = False
     out_bias: Bias = False
     mlp_bias: Bias = False
+    down_bias: Bias | None = None
     head_norms: HeadNorms = "none"
     norms: int = 2
     more_norms: str = ""
@@ -193,6 +195,8 @@ TRAITS: Mapping[str, Traits] = {
         names=Names(up="c_fc", down="c_proj"),
     ),
     "vaultgemma": Traits(rope="none"),
+    "telechat2": Traits(out_bias=True, down_bias=True, derived_head_dim=True),
+    "pangu": Traits(qkv_bias=ATTENTION_BIAS, out_bias=ATTENTION_BIAS, mlp_bias=("mlp_bias",)),
 }
 
 
@@ -292,6 +296,7 @@ def head_norms(config: Config, shape: Shape, traits: Traits) -> tuple[Parameter,
 def mlp(config: Config, shape: Shape, traits: Traits, names: Names) -> tuple[Module, ...]:
     """The MLP of a layer, gated or not."""
     bias = has_bias(config, traits.mlp_bias)
+    down_bias = bias if traits.down_bias is None else has_bias(config, traits.down_bias)
     up = f"{names.mlp}.{names.up}"
     parts = tuple((part, shape.width) for part in names.up_parts)
     first = (
@@ -299,7 +304,7 @@ def mlp(config: Config, shape: Shape, traits: Traits, names: Names) -> tuple[Mod
         if traits.gated
         else column(up, "dense_mlp", shape.width, shape.hidden, bias=bias)
     )
-    return (first, row(f"{names.mlp}.{names.down}", "dense_mlp", shape.hidden, shape.width, bias=bias))
+    return (first, row(f"{names.mlp}.{names.down}", "dense_mlp", shape.hidden, shape.width, bias=down_bias))
 
 
 def has_bias(config: Config, bias: Bias) -> bool:

@@ -78,18 +78,27 @@ def olmo_delta_net(config: Config, hidden: int) -> tuple[Module, ...]:
 
 
 def kimi_delta(config: Config, hidden: int) -> tuple[Module, ...]:
-    """Kimi's delta attention: low-rank gates on every rank beside divided heads (kimi_k3/nvidia/kda.py)."""
+    """Kimi's delta attention: low-rank gates on every rank beside divided heads, or K3's gates of full rank, fused.
+
+    kimi_k3/nvidia/kda.py, where a fused matrix of full rank has its rows padded to a multiple of 16.
+    """
     own = config.section("linear_attn_config")
     heads, width = own.integer("num_heads"), own.integer("head_dim")
     kernel = own.integer("short_conv_kernel_size", default=4)
     wide = Part("", heads, width)
     fused = (wide, wide, wide, Part("", width, whole=True), Part("", heads))
     prefix = "self_attn."
+    if own.flag("use_full_rank_gate"):
+        gates: tuple[Module, ...] = (Linear(f"{prefix}in_proj_qkvgfab", "attention", (wide, *fused), hidden, align=16),)
+    else:
+        gates = (
+            Linear(f"{prefix}in_proj_qkvgfab", "attention", fused, hidden),
+            replicated(f"{prefix}g_a_proj", "attention", width, hidden),
+            Linear(f"{prefix}g_b_proj", "attention", (wide,), width),
+        )
     return (
-        Linear(f"{prefix}in_proj_qkvgfab", "attention", fused, hidden),
-        replicated(f"{prefix}g_a_proj", "attention", width, hidden),
+        *gates,
         Linear(f"{prefix}f_b_proj", "attention", (wide,), width),
-        Linear(f"{prefix}g_b_proj", "attention", (wide,), width),
         row(f"{prefix}o_proj", "attention", hidden, heads * width),
         Parameter(f"{prefix}conv1d", "mamba", (wide, wide, wide), kernel, True, "float32"),
         Parameter(f"{prefix}dt_bias", "mamba", (wide,), 1, True, "float32"),

@@ -17,6 +17,7 @@ from vram_engine.model.layers import (
     merged,
     plain,
     qkv,
+    replicated,
     row,
 )
 from vram_engine.model.linear_attention import delta_net, kimi_delta, olmo_delta_net
@@ -34,7 +35,7 @@ from vram_engine.model.moe import (
 )
 from vram_engine.model.rotary import rotary
 from vram_engine.model.shapes import Shape, read_shape
-from vram_engine.model.spec import Attention, Block, Module, RoutedExperts
+from vram_engine.model.spec import Attention, Block, Linear, Module, Part, RoutedExperts
 
 # ---- Short convolutions
 
@@ -220,31 +221,69 @@ KIMI_MOE = MoeTraits(
 
 
 def kimi_linear(config: Config) -> tuple[Shape, tuple[Block, ...]]:
-    """Kimi-Linear: delta attention with latent attention now and then, and experts (kimi_k3/nvidia/model.py)."""
-    if config.has("attn_res_block_size"):
-        raise ConfigError("Kimi models with attention residuals are not derived")
+    """Kimi-Linear and K3: delta attention, latent attention now and then, experts (kimi_k3/nvidia/model.py)."""
     shape = replace(read_shape(config), tied=False)
     linear = frozenset(config.section("linear_attn_config").integers("kda_layers"))
 
     def modules(kind: tuple[bool, bool]) -> tuple[Module, ...]:
         is_linear, sparse = kind
-        mixer = kimi_delta(config, shape.hidden) if is_linear else mla_projections(read_latent(config), shape)
+        mixer = kimi_delta(config, shape.hidden) if is_linear else kimi_latent(config, shape)
         block = kimi_experts(config, shape) if sparse else gated_mlp("mlp", shape.hidden, shape.width)
-        return (*mixer, *block, *two_norms(shape))
+        return (*mixer, *block, *two_norms(shape), *kimi_residuals(config, shape, ("self_attention_res", "mlp_res")))
 
     def kind(layer: int) -> tuple[bool, bool]:
         return layer + 1 in linear, after_first_dense(config, layer)
 
     return shape, (
         *layers_by_kind("model.layers.{}.", shape.layers, kind, modules),
-        *ends("model.", shape.vocab, shape.hidden, tied=False, final=final_norm(shape)),
+        *ends(
+            "model.",
+            shape.vocab,
+            shape.hidden,
+            tied=False,
+            final=(*final_norm(shape), *kimi_residuals(config, shape, ("output_attn_res",))),
+        ),
     )
 
 
+def kimi_latent(config: Config, shape: Shape) -> tuple[Module, ...]:
+    """Latent attention, whose output K3 gates: the gate's rows are divided beside compressions that are not."""
+    latent = read_latent(config)
+    plain_modules = mla_projections(latent, shape)
+    if not config.flag("mla_use_output_gate"):
+        return plain_modules
+    if latent.q_rank is None:
+        raise ConfigError("gated latent attention without a rank of queries is not derived")
+    parts = (
+        Part("q_a_proj", latent.q_rank, whole=True),
+        Part("kv_a_proj_with_mqa", latent.kv_rank + latent.rope, whole=True),
+        Part("g_proj", shape.heads, latent.value),
+    )
+    return (Linear("self_attn.fused_qkv_a_g_proj", "attention", parts, shape.hidden), *plain_modules[1:])
+
+
+def kimi_residuals(config: Config, shape: Shape, names: tuple[str, ...]) -> tuple[Module, ...]:
+    """K3's attention over the outputs of earlier blocks of layers: a norm and one row for each use."""
+    if not config.has("attn_res_block_size"):
+        return ()
+    return tuple(plain(name, "other", 2 * shape.hidden) for name in names)
+
+
 def kimi_experts(config: Config, shape: Shape) -> tuple[Module, ...]:
-    """Kimi's experts, whose slices are never narrower than its kernels like."""
+    """Kimi's experts, whose slices are never narrower than its kernels like; K3's work on a compressed input."""
     least = config.integer("min_moe_intermediate_per_partition", default=256)
-    return tuple(
-        replace(module, least_width=least) if isinstance(module, RoutedExperts) else module
+    latent = config.optional_integer("routed_expert_hidden_size")
+    width = shape.hidden if latent is None else latent
+    experts = tuple(
+        replace(module, least_width=least, hidden=width) if isinstance(module, RoutedExperts) else module
         for module in expert_block(config, shape, KIMI_MOE)
+    )
+    if latent is None:
+        return experts
+    normed = (plain("block_sparse_moe.routed_expert_norm", "experts", latent),)
+    return (
+        *experts,
+        replicated("block_sparse_moe.routed_expert_down_proj", "experts", latent, shape.hidden),
+        replicated("block_sparse_moe.routed_expert_up_proj", "experts", shape.hidden, latent),
+        *(normed if config.flag("latent_moe_use_norm", default=False) else ()),
     )

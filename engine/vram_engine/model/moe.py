@@ -258,6 +258,13 @@ MOE_TRAITS: Mapping[str, MoeTraits] = {
         Traits(qkv_bias=("attention_bias",), out_bias=("attention_bias",), head_norms="projection", rope="none"),
         width=("intermediate_size",),
     ),
+    "aria": MoeTraits(
+        Traits(qkv_bias=("attention_bias",), out_bias=("attention_bias",)),
+        count=("moe_num_experts",),
+        width=("intermediate_size",),
+        router=Router("router_weight"),
+        shared_width=shared_by_count("moe_num_shared_experts", width="intermediate_size"),
+    ),
     "gpt_oss": MoeTraits(
         Traits(
             qkv_bias=True,
@@ -344,7 +351,7 @@ def experts_shape(config: Config, shape: Shape, traits: MoeTraits) -> Experts:
     layers = sum(traits.is_sparse(config, layer) for layer in range(shape.layers))
     return Experts(
         config.integer(*traits.count),
-        config.integer("num_experts_per_tok", "num_experts_per_token", "moe_k", "top_k", default=0),
+        config.integer("num_experts_per_tok", "num_experts_per_token", "moe_k", "moe_topk", "top_k", default=0),
         config.integer(*traits.width),
         traits.shared_width(config),
         layers,

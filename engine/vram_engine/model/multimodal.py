@@ -23,7 +23,7 @@ from vram_engine.model.vision import (
     qwen25_vision,
     siglip_vision,
 )
-from vram_engine.model.vision_own import gemma4_vision, glm_vision, kimi_vision, llama4_vision
+from vram_engine.model.vision_own import gemma4_vision, glm_vision, kimi_k3_vision, kimi_vision, llama4_vision
 
 Place = Callable[[str], str]
 Tower = Callable[[Config, Config], Blocks]
@@ -62,6 +62,13 @@ OMNI_RENAMES: Renames = (
 KIMI_RENAMES: Renames = (("language_model.layers.", "language_model.model.layers."),)
 LLAMA4_RENAMES: Renames = (("model.", "language_model.model."),)
 
+LIGHTON_RENAMES: Renames = (
+    ("model.vision_encoder.", "vision_tower."),
+    ("model.vision_projection.", "multi_modal_projector."),
+    ("lm_head.", "language_model.lm_head."),
+    ("model.language_model.", "language_model.model."),
+)
+
 TEXT_SECTIONS = ("text_config", "llm_config", "language_config")
 VISION_SECTIONS = ("vision_config",)
 
@@ -84,6 +91,16 @@ def language_section(config: Config) -> Config:
 def below_language_model(prefix: str) -> str:
     """Where most models keep their language model."""
     return f"language_model.{prefix}"
+
+
+def beside(prefix: str) -> str:
+    """Where Phi-4 Multimodal keeps its language model: beside the towers, under no name of its own."""
+    return prefix
+
+
+def without_model(prefix: str) -> str:
+    """Where Aria keeps its language model: without the level that holds the output head elsewhere."""
+    return prefix.replace("model.", "language_model.", 1)
 
 
 def within_model(prefix: str) -> str:
@@ -358,6 +375,11 @@ def qwen3_tower(_: Config, vision: Config) -> Blocks:
 def kimi_tower(config: Config, vision: Config) -> Blocks:
     """Kimi-K2.5's tower."""
     return kimi_vision(vision, text_hidden(config))
+
+
+def kimi_k3_tower(config: Config, vision: Config) -> Blocks:
+    """Kimi-K3's tower."""
+    return kimi_k3_vision(vision, text_hidden(config))
 
 
 def gemma4_tower(config: Config, vision: Config) -> Blocks:

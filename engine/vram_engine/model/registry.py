@@ -20,6 +20,7 @@ from vram_engine.model.builders import (
     qwen35_language,
     qwen35_text,
     shaped,
+    with_step_experts,
 )
 from vram_engine.model.built import Builder
 from vram_engine.model.classic import bloom, chatglm, deci_lm, falcon, gpt2, gpt_bigcode, gpt_j, minicpm3, opt
@@ -38,9 +39,11 @@ from vram_engine.model.gemma import gemma3, gemma3n
 from vram_engine.model.hybrid import bamba, falcon_h1, granite_hybrid, zamba2
 from vram_engine.model.interleaved import laguna, llama4, mimo_v2
 from vram_engine.model.linear_hybrid import kimi_linear, lfm2, olmo_hybrid, qwen_next
+from vram_engine.model.molmo import molmo, molmo2
 from vram_engine.model.multimodal import (
     GEMMA4_RENAMES,
     KIMI_RENAMES,
+    LIGHTON_RENAMES,
     LLAMA4_RENAMES,
     LLAVA_RENAMES,
     OMNI_RENAMES,
@@ -48,6 +51,7 @@ from vram_engine.model.multimodal import (
     QWEN3_RENAMES,
     Renames,
     Tower,
+    beside,
     cohere2_vision,
     gemma3_tower,
     gemma3n_tower,
@@ -56,6 +60,7 @@ from vram_engine.model.multimodal import (
     idefics3,
     internvl,
     internvl_hf,
+    kimi_k3_tower,
     kimi_tower,
     llama4_tower,
     llava,
@@ -71,8 +76,44 @@ from vram_engine.model.multimodal import (
     qwen25_tower,
     within,
     within_model,
+    without_model,
+)
+from vram_engine.model.ocr import (
+    DEEPSEEK_OCR_RENAMES,
+    DEEPSEEK_VL2_RENAMES,
+    DOTS_RENAMES,
+    deepseek_ocr,
+    deepseek_vl2,
+    dots_ocr,
+    exaone45_vision,
+    glm_ocr,
+)
+from vram_engine.model.phi_vision import PHI3V_RENAMES, PHI4MM_RENAMES, phi3v, phi4mm
+from vram_engine.model.resampled import (
+    FLAT_RENAMES,
+    LFM2_RENAMES,
+    aria,
+    keye,
+    keye15,
+    lfm2_vl,
+    minicpm,
+    minicpm_o_tower,
+    minicpm_tower,
+    paddleocr,
+    paddleocr_vl,
+)
+from vram_engine.model.rope_encoder import bge_m3_heads, gte, gte_classifier, masked_language_head, nomic, with_heads
+from vram_engine.model.speech import (
+    GRANITE_SPEECH_RENAMES,
+    QWEN3_ASR_RENAMES,
+    ULTRAVOX_RENAMES,
+    granite_speech,
+    qwen3_asr,
+    qwen3_omni,
+    ultravox,
 )
 from vram_engine.model.state_space import jamba, pure_mamba, pure_mamba2
+from vram_engine.model.stepfun import step3, step35
 from vram_engine.model.whisper import whisper
 
 DENSE: Mapping[str, str] = {
@@ -134,6 +175,8 @@ DENSE: Mapping[str, str] = {
     "SmolLM3ForCausalLM": "smollm3",
     "Starcoder2ForCausalLM": "starcoder2",
     "VaultGemmaForCausalLM": "vaultgemma",
+    "TeleChat2ForCausalLM": "telechat2",
+    "PanguEmbeddedForCausalLM": "pangu",
 }
 
 
@@ -182,7 +225,33 @@ IDEFICS_TOWERS: Mapping[str, Tower] = {
     "SmolVLMForConditionalGeneration": idefics3,
 }
 
+# Models whose language model is named by its own config, with prefixes of their own.
+NAMED_TOWERS: Mapping[str, tuple[Tower, Renames]] = {
+    "Lfm2VlForConditionalGeneration": (lfm2_vl, LFM2_RENAMES),
+    "GraniteSpeechForConditionalGeneration": (granite_speech, GRANITE_SPEECH_RENAMES),
+    "UltravoxModel": (ultravox, ULTRAVOX_RENAMES),
+    "DeepseekVLV2ForCausalLM": (deepseek_vl2, DEEPSEEK_VL2_RENAMES),
+    "DeepseekOCRForCausalLM": (deepseek_ocr, DEEPSEEK_OCR_RENAMES),
+    "SkyworkR1VChatModel": (internvl, ()),
+    "H2OVLChatModel": (internvl, ()),
+    "LightOnOCRForConditionalGeneration": (mistral3, LIGHTON_RENAMES),
+}
+
+# Models whose config is a section of the whole.
+THINKERS: Mapping[str, tuple[Tower, Builder, Renames]] = {
+    "Qwen2_5OmniModel": (omni, dense("qwen2"), OMNI_RENAMES),
+    "Qwen2_5OmniForConditionalGeneration": (omni, dense("qwen2"), OMNI_RENAMES),
+    "Qwen3OmniMoeForConditionalGeneration": (qwen3_omni, mixture("qwen3_moe"), OMNI_RENAMES),
+    "Qwen3ASRForConditionalGeneration": (qwen3_asr, dense("qwen3"), QWEN3_ASR_RENAMES),
+}
+
 TOWERS: Mapping[str, tuple[Tower, Builder, Renames]] = {
+    "KeyeForConditionalGeneration": (keye, dense("qwen3"), FLAT_RENAMES),
+    "KeyeVL1_5ForConditionalGeneration": (keye15, dense("qwen3"), FLAT_RENAMES),
+    "Phi3VForCausalLM": (phi3v, dense("phi3"), PHI3V_RENAMES),
+    "GlmOcrForConditionalGeneration": (glm_ocr, dense("glm4"), QWEN3_RENAMES),
+    "DotsOCRForCausalLM": (dots_ocr, dense("qwen2"), DOTS_RENAMES),
+    "Exaone4_5_ForConditionalGeneration": (exaone45_vision, dense("exaone4"), QWEN3_RENAMES),
     "Qwen2VLForConditionalGeneration": (qwen2_tower, dense("qwen2"), QWEN2_RENAMES),
     "Qwen2_5_VLForConditionalGeneration": (qwen25_tower, dense("qwen2"), QWEN2_RENAMES),
     "Qwen3VLForConditionalGeneration": (qwen3_tower, dense("qwen3_vl"), QWEN3_RENAMES),
@@ -197,6 +266,7 @@ TOWERS: Mapping[str, tuple[Tower, Builder, Renames]] = {
     "Gemma4ForConditionalGeneration": (gemma4_tower, gemma4_builder, GEMMA4_RENAMES),
     "Llama4ForConditionalGeneration": (llama4_tower, shaped(llama4), LLAMA4_RENAMES),
     "KimiK25ForConditionalGeneration": (kimi_tower, latent("deepseek"), KIMI_RENAMES),
+    "KimiK3ForConditionalGeneration": (kimi_k3_tower, shaped(kimi_linear), KIMI_RENAMES),
 }
 
 TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
@@ -209,6 +279,7 @@ TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "DeepseekV32ForCausalLM": latent("deepseek", indexed=True),
         "GlmMoeDsaForCausalLM": latent("deepseek", indexed=True),
         "Glm4MoeLiteForCausalLM": latent("glm4_moe_lite"),
+        "MistralLarge3ForCausalLM": latent("deepseek"),
     }
     | {
         "GPT2LMHeadModel": shaped(gpt2),
@@ -257,6 +328,13 @@ TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "XLMRobertaForTokenClassification": token_classifier,
         "ModernBertModel": modernbert,
         "ModernBertForSequenceClassification": modernbert_classifier,
+        "BertForMaskedLM": with_heads(bert, masked_language_head),
+        "BertSpladeSparseEmbeddingModel": with_heads(bert, masked_language_head),
+        "BgeM3EmbeddingModel": with_heads(bert, bge_m3_heads),
+        "GteModel": gte,
+        "GteNewModel": gte,
+        "GteNewForSequenceClassification": gte_classifier,
+        "NomicBertModel": nomic,
         "LlamaBidirectionalForSequenceClassification": classifier(dense("llama")),
         "Qwen2ForRewardModel": reward(dense("qwen2"), 1),
         "Qwen2ForProcessRewardModel": reward(dense("qwen2"), 2),
@@ -265,6 +343,8 @@ TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "MiMoV2ForCausalLM": shaped(mimo_v2),
         "LagunaForCausalLM": shaped(laguna),
         "LongcatFlashForCausalLM": longcat_builder,
+        "Step3TextForCausalLM": with_step_experts(step3),
+        "Step3p5ForCausalLM": with_step_experts(step35),
         "OlmoHybridForCausalLM": shaped(olmo_hybrid),
         "KimiLinearForCausalLM": shaped(kimi_linear),
     }
@@ -274,8 +354,27 @@ BUILDERS: Mapping[str, Builder] = MappingProxyType(
     dict(TEXT_BUILDERS)
     | {name: multimodal(tower, None, LLAVA_RENAMES, languages=TEXT_BUILDERS) for name, tower in LLAVA_TOWERS.items()}
     | {
-        name: within("thinker_config", multimodal(omni, dense("qwen2"), OMNI_RENAMES, languages=TEXT_BUILDERS))
-        for name in ("Qwen2_5OmniModel", "Qwen2_5OmniForConditionalGeneration")
+        name: multimodal(tower, None, renames, languages=TEXT_BUILDERS)
+        for name, (tower, renames) in NAMED_TOWERS.items()
+    }
+    | {
+        name: within("thinker_config", multimodal(tower, language, renames, languages=TEXT_BUILDERS))
+        for name, (tower, language, renames) in THINKERS.items()
+    }
+    | {
+        "MiniCPMV": minicpm(minicpm_tower, TEXT_BUILDERS),
+        "MiniCPMO": minicpm(minicpm_o_tower, TEXT_BUILDERS),
+        "MolmoForCausalLM": molmo,
+        "Molmo2ForConditionalGeneration": molmo2,
+        "PaddleOCRVLForConditionalGeneration": paddleocr_vl(
+            multimodal(paddleocr, dense("ernie45"), FLAT_RENAMES, languages=TEXT_BUILDERS, pipeline=False)
+        ),
+        "AriaForConditionalGeneration": multimodal(
+            aria, mixture("aria"), (), languages=TEXT_BUILDERS, place=without_model, pipeline=False
+        ),
+        "Phi4MMForCausalLM": multimodal(
+            phi4mm, dense("llama"), PHI4MM_RENAMES, languages=TEXT_BUILDERS, place=beside, pipeline=False
+        ),
     }
     | {
         name: multimodal(tower, dense("llama"), (), languages=TEXT_BUILDERS, place=within_model, pipeline=False)
@@ -328,6 +427,12 @@ def builder_of(architecture: str) -> Builder | None:
     return None
 
 
+# Named like models for pooling, yet vLLM has them generate.
+GENERATING_MODELS = frozenset({"Qwen2_5OmniModel", "UltravoxModel"})
+
+
 def pools(architecture: str) -> bool:
     """Whether an architecture is served for pooling by its name alone."""
+    if architecture in GENERATING_MODELS:
+        return False
     return not architecture.endswith(GENERATING_SUFFIXES) and architecture.endswith(POOLING_SUFFIXES)

@@ -65,7 +65,7 @@ class Linear:
     ``quantized`` is whether vLLM hands the quantization to this module at all. ``replicas`` equal modules share the
     description. An ``absorbed`` matrix is kept in 16 bits as well when it is quantized (latent attention's W_UK, W_UV).
     A matrix of ``even`` heads is left whole where they cannot be divided over ranks. One that ``merges`` is a single
-    part where a rank repeats some of them (Mamba's groups).
+    part where a rank repeats some of them (Mamba's groups). The rows of a rank are padded to a multiple of ``align``.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Linear:
     absorbed: bool = False
     even: int = 0
     merges: bool = False
+    align: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +264,8 @@ class ModelSpec:
     known, and the shapes are those of the nearest known size. ``mtp`` are the layers for multi-token prediction that
     the checkpoint carries, or why they are not known. ``draft`` is another model that drafts for this one, where the
     deployment names one, or why it is not known. ``eagle3`` is what the checkpoint is as a drafter of that kind.
+    ``held_ratio`` is what the files of the checkpoint hold over what the config implies, where that is another model's
+    worth.
     """
 
     architecture: str
@@ -292,6 +295,7 @@ class ModelSpec:
     mtp: Draft | Unavailable | None = None
     draft: ModelSpec | Unavailable | None = None
     eagle3: Draft | Unavailable | None = None
+    held_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

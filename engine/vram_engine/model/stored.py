@@ -18,6 +18,8 @@ MXFP8 = WeightFormat("mxfp8", 8, "group", 32)
 FP8_STATIC = WeightFormat("fp8", 8, static=True)
 FP8_CHANNEL = WeightFormat("fp8", 8, "channel")
 FP8_BLOCK = WeightFormat("fp8", 8, "block", block=(128, 128))
+HF_QUANT_CONFIG = "hf_quant_config."
+PACKED_BITS = frozenset({2, 3, 4, 8})
 
 
 def checkpoint_quantization(
@@ -26,12 +28,13 @@ def checkpoint_quantization(
     """The quantization of ``config.json`` or, without one, of ``hf_quant_config.json``; ``None`` for plain weights."""
     section = quantization_section(config)
     if section is None and quant_config is not None:
-        section = Config(quant_config, "hf_quant_config.")
+        section = Config(quant_config, HF_QUANT_CONFIG)
     if section is None:
         return None
     method = quant_method(section)
     if not method:
-        return None
+        # A section of config.json without a method is ignored; a file that was written for its own sake is not.
+        return None if section.path != HF_QUANT_CONFIG else Unavailable("hf_quant_config.json names no method")
     if method not in READERS:
         return Unavailable(f"the quantization method {method[:40]} is not derived")
     if config.model_type == "deepseek_v4" and method in {"fp8", "deepseek_v4_fp8"}:
@@ -73,15 +76,30 @@ def signed(section: Config, name: str, default: int) -> int:
     return int(number)
 
 
+def stated(section: Config, *names: str) -> str:
+    """The first of ``names`` that the section gives, where vLLM refuses one that gives none (``get_from_keys``)."""
+    for name in names:
+        if section.has(name):
+            return name
+    raise ConfigError(f"config.json gives no {section.path}{names[-1]}")
+
+
+def packed_bits(section: Config, *names: str) -> int:
+    """Bits of packed integers, of which a few numbers exist."""
+    bits = section.integer(*names)
+    if bits not in PACKED_BITS:
+        raise ConfigError(f"config.json: {section.path}{names[-1]} is {bits}, which no packing has")
+    return bits
+
+
 def read_awq(section: Config) -> CheckpointQuantization:
     """AutoAWQ: packed int4 with zero points."""
-    group = signed(section, "q_group_size", signed(section, "group_size", 128))
     weight = WeightFormat(
         "packed-int",
-        section.integer("w_bit", "bits"),
+        packed_bits(section, "w_bit", "bits"),
         "group",
-        group,
-        not section.flag("zero_point", default=True),
+        signed(section, stated(section, "q_group_size", "group_size"), 128),
+        not section.flag(stated(section, "zero_point")),
         packing="awq",
     )
     return CheckpointQuantization(
@@ -110,10 +128,10 @@ def gptq_format(section: Config) -> WeightFormat:
     """The format of GPTQ's bits, group_size and sym."""
     return WeightFormat(
         "packed-int",
-        section.integer("bits"),
+        packed_bits(section, "bits"),
         "group",
-        signed(section, "group_size", -1),
-        section.flag("sym", default=True),
+        signed(section, stated(section, "group_size"), -1),
+        section.flag(stated(section, "sym")),
         packing="gptq",
         act_order=section.flag("desc_act"),
     )
@@ -153,7 +171,7 @@ def read_fp8(section: Config) -> CheckpointQuantization:
             raise ConfigError(f"config.json: {section.path}weight_block_size must have 2 dimensions")
         weight = WeightFormat("fp8", 8, "block", block=(block[0], block[1]), packing="fp8")
     else:
-        weight = WeightFormat("fp8", 8, static=section.text("activation_scheme", default="dynamic") == "static")
+        weight = WeightFormat("fp8", 8, static=section.text(stated(section, "activation_scheme")) == "static")
     return CheckpointQuantization("fp8", weight, ignored=ignored)
 
 
@@ -218,12 +236,16 @@ def read_modelopt(section: Config) -> CheckpointQuantization | Unavailable:
     kv_cache = modelopt_kv_cache(facts)
     if algorithm == "MIXED_PRECISION":
         targets = modelopt_targets(facts)
+        if isinstance(targets, Unavailable):
+            return targets
         return CheckpointQuantization(
             "modelopt_mixed", None, targets, ignored, "globs", lm_head=True, kv_cache=kv_cache
         )
     if algorithm not in MODELOPT_ALGORITHMS:
         return Unavailable(f"the ModelOpt algorithm {algorithm[:40] or 'without a name'} is not derived")
     method, weight = MODELOPT_ALGORITHMS[algorithm]
+    if weight.storage == "nvfp4" and facts.optional_integer("group_size") not in {None, 16}:
+        return Unavailable("NVFP4 in groups of other than 16 is not derived")
     return CheckpointQuantization(method, weight, (), ignored, "globs", lm_head=True, kv_cache=kv_cache)
 
 
@@ -236,14 +258,15 @@ def modelopt_kv_cache(facts: Config) -> str | None:
     return stated.upper() or None
 
 
-def modelopt_targets(facts: Config) -> tuple[tuple[str, WeightFormat | None], ...]:
+def modelopt_targets(facts: Config) -> tuple[tuple[str, WeightFormat | None], ...] | Unavailable:
     """Module names and their formats; the many entries of one layer's experts become one."""
     found: dict[str, WeightFormat | None] = {}
     for name, raw in facts.section("quantized_layers").data.items():
         algorithm = str(raw.get("quant_algo", "")).upper() if isinstance(raw, Mapping) else ""
         head, marker, _ = name.partition(".experts.")
-        known = MODELOPT_ALGORITHMS.get(algorithm)
-        found.setdefault(f"{head}.experts" if marker else name, known[1] if known else None)
+        if algorithm not in MODELOPT_ALGORITHMS:
+            return Unavailable(f"the ModelOpt algorithm {algorithm[:40] or 'without a name'} is not derived")
+        found.setdefault(f"{head}.experts" if marker else name, MODELOPT_ALGORITHMS[algorithm][1])
     return tuple(found.items())
 
 
@@ -252,7 +275,10 @@ def read_compressed_tensors(section: Config) -> CheckpointQuantization | Unavail
     default: WeightFormat | None = None
     targets: list[tuple[str, WeightFormat | None]] = []
     overall = section.text("format")
-    for name in section.section("config_groups").data:
+    groups = section.section("config_groups").data
+    if not groups:
+        return Unavailable("compressed-tensors without config_groups says nothing of the weights")
+    for name in groups:
         group = section.section("config_groups").section(name)
         weight = compressed_tensors_format(group, group.text("format") or overall)
         if isinstance(weight, Unavailable):
@@ -291,7 +317,11 @@ def compressed_tensors_format(group: Config, layout: str) -> WeightFormat | Unav
     static = inputs is not None and not inputs.raw_flag("dynamic")
     if weights.text("type", default="int") == "float":
         return compressed_tensors_float(weights, bits, strategy, size, static=static, has_inputs=inputs is not None)
+    if layout == "pack-quantized" and size == -1 and strategy != "channel":
+        raise ConfigError(f"config.json: {weights.path}group_size is missing for the strategy {strategy[:20]}")
     if layout == "pack-quantized":
+        if bits not in PACKED_BITS:
+            return Unavailable(f"compressed-tensors with {bits}-bit packed integers is not derived")
         return WeightFormat("packed-int", bits, "group", size, symmetric, packing="compressed-tensors")
     if bits == 8 and strategy in {"tensor", "channel"}:
         kept: Strategy = "tensor" if strategy == "tensor" else "channel"

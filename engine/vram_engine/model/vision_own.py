@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vram_engine.model.config import Config, ConfigError
 from vram_engine.model.layers import column, gated_mlp, norm, replicated, row
-from vram_engine.model.spec import Rotary
+from vram_engine.model.spec import Linear, Part, Rotary
 from vram_engine.model.vision import (
     Blocks,
     Encoder,
@@ -122,6 +124,52 @@ def kimi_vision(vision: Config, out: int) -> Blocks:
             held("mm_projector.pre_norm", 2 * hidden),
             replicated("mm_projector.linear_1", "tower", inner, inner, bias=True, quantized=False),
             replicated("mm_projector.linear_2", "tower", out, inner, bias=True, quantized=False),
+        ),
+    )
+
+
+# What K3's tower can be told otherwise, and what it is when it is not told.
+K3_CHOICES = (
+    ("mm_projector_type", "patchmergerv2"),
+    ("norm_type", "rmsnorm"),
+    ("mlp_type", "mlp2"),
+    ("pos_emb_type", "divided_fixed"),
+)
+K3_FRAMES = 4
+
+
+def kimi_k3_vision(vision: Config, out: int) -> Blocks:
+    """Kimi-K3's MoonViT, without biases and with heads of a width of their own, and its projector."""
+    for name, usual in K3_CHOICES:
+        if vision.text(name, default=usual) != usual:
+            raise ConfigError(f"config.json: a tower whose {vision.path}{name} is not {usual} is not derived")
+    hidden, heads = vision.integer(*KIMI_KEYS["hidden"]), vision.integer(*KIMI_KEYS["heads"])
+    inner, width = vision.integer("qkv_hidden_size"), vision.integer(*KIMI_KEYS["width"])
+    merge = vision.integers("merge_kernel_size") or (2, 2)
+    if len(merge) != 2:
+        raise ConfigError(f"config.json: {vision.path}merge_kernel_size is not understood")
+    attention, bias = vision.flag("attn_bias"), vision.flag("linear_bias")
+    parts = tuple(Part("wqkv", heads, inner // max(1, heads)) for _ in range(3))
+    layer = (
+        Linear("wqkv", "tower", parts, hidden, "column", attention, quantized=False, even=heads),
+        replace(row("wo", "tower", hidden, inner, bias=attention, quantized=False), even=heads),
+        replace(column("mlp.fc0", "tower", width, hidden, bias=bias, quantized=False), even=heads),
+        replace(row("mlp.fc1", "tower", hidden, width, bias=bias, quantized=False), even=heads),
+        held("norms", 2 * hidden),
+    )
+    merged_features = vision.integer("mm_hidden_size", default=hidden) * merge[0] * merge[1]
+    positions = vision.integer("init_pos_emb_height", default=64) * vision.integer("init_pos_emb_width", default=64)
+    return (
+        stack("vision_tower.encoder.blocks.{}.", layer, vision.layers(*KIMI_KEYS["layers"])),
+        loose(
+            "",
+            held("vision_tower.patch_embed.proj", hidden * (patch_area(vision) + vision.flag("patch_embed_proj_bias"))),
+            held("vision_tower.patch_embed.pos_emb", positions * hidden),
+            held("vision_tower.encoder.final_layernorm", hidden),
+            replicated("mm_projector.linear_1", "tower", merged_features, merged_features, quantized=False),
+            replicated("mm_projector.linear_2", "tower", out, merged_features, quantized=False),
+            held("mm_projector.post_norm", out),
+            Rotary(vision.integer("init_pos_emb_time", default=K3_FRAMES), hidden, "float32", "vision"),
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -88,7 +88,7 @@ class Finding:
     where: Where
     message: str
     certainty: Certainty = "certain"
-    fixes: tuple[Fix, ...] = ()
+    fixes: Sequence[Fix] = ()
     related: tuple[Related, ...] = ()
 
 

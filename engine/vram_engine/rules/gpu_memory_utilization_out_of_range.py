@@ -29,7 +29,7 @@ from vram_engine.rules.base import ChangeSettings, Finding, Fix, Rule
 
 def check(plan: Plan) -> Iterator[Finding]:
     """The value is outside (0, 1]."""
-    refused = plan.refused("utilization")
+    refused = plan.refused(RULE.name)
     if refused is not None:
         yield Finding(RULE.name, "error", plan.at("gpu-memory-utilization"), refused.message, fixes=tuple(_fixes(plan)))
 

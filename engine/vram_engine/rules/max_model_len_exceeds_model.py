@@ -22,18 +22,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vram_engine.model.length import derived_max_model_len
 from vram_engine.model.reference import FoundModel
 from vram_engine.plan import Plan
+from vram_engine.refusals.limits import longest
 from vram_engine.rules.base import ChangeSettings, Finding, Fix, Rule
 
 
 def check(plan: Plan) -> Iterator[Finding]:
     """max-model-len against the derived length."""
-    refused = plan.refused("length")
+    refused = plan.refused(RULE.name)
     if refused is None or not isinstance(plan.model, FoundModel):
         return
-    derived = derived_max_model_len(plan.model.spec, plan.args.vllm_version)
+    derived = longest(plan.model.spec, plan.args)
     change = ChangeSettings(plan.index, {"max-model-len": derived})
     fix = Fix(f"Set max-model-len to {derived}, the model's length", change)
     yield Finding(RULE.name, "error", plan.at("max-model-len"), refused.message, fixes=(fix,))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vram_engine.estimate import Estimate
 from vram_engine.feasibility import Condition, Feasibility, gib
+from vram_engine.later import Later
 from vram_engine.plan import Plan, place_of
 from vram_engine.rules.base import Certainty, ChangeSettings, Finding, Fix, Related, Severity
 from vram_engine.sizing.budget import Budget
@@ -35,11 +36,10 @@ def memory_finding(plan: Plan, rule: str, severity: Severity, message: str, *key
     )
 
 
-def recommended_fixes(plan: Plan) -> tuple[Fix, ...]:
-    """One fix per recommendation, in their order."""
-    return tuple(
-        Fix(recommendation.title, ChangeSettings(plan.index, recommendation.settings))
-        for recommendation in plan.recommendations
+def recommended_fixes(plan: Plan) -> Sequence[Fix]:
+    """One fix per recommendation, in their order, found when somebody wants one."""
+    return Later(
+        lambda: tuple(Fix(each.title, ChangeSettings(plan.index, each.settings)) for each in plan.recommendations)
     )
 
 

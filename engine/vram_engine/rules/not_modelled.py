@@ -28,8 +28,8 @@ from vram_engine.rules.base import Finding, Rule
 
 
 def check(plan: Plan) -> Iterator[Finding]:
-    """Settings and models that sizing does not follow; a file that names no model is owed no verdict."""
-    if plan.ref is None and plan.model is None:
+    """Settings and models that sizing does not follow; without a model no verdict is owed, refused it is known."""
+    if plan.refusals or (plan.ref is None and plan.model is None):
         return
     invalid = {remark.place for remark in plan.deployment.remarks}
     for each in plan.unmodelled:

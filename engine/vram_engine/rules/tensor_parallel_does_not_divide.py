@@ -29,15 +29,15 @@ from vram_engine.hardware import Node
 from vram_engine.model.reference import FoundModel
 from vram_engine.model.spec import ModelSpec
 from vram_engine.plan import Plan
+from vram_engine.refusals.limits import division_of
 from vram_engine.rules.base import ChangeSettings, Finding, Fix, Rule
-from vram_engine.sizing.parallelism import parallel_refusals
 
 _LARGEST_TP = 64
 
 
 def check(plan: Plan) -> Iterator[Finding]:
     """vLLM refuses to split the model that way."""
-    refused = plan.refused("division")
+    refused = plan.refused(RULE.name)
     if refused is not None and isinstance(plan.model, FoundModel):
         where = plan.at("tensor-parallel-size", "model")
         fixes = tuple(_fixes(plan, plan.model.spec))
@@ -49,9 +49,9 @@ def _fixes(plan: Plan, spec: ModelSpec) -> Iterator[Fix]:
     present = plan.node.count if isinstance(plan.node, Node) else None
     now = plan.args.tensor_parallel_size
     larger = range(now + 1, min(present or _LARGEST_TP, _LARGEST_TP) + 1)
-    for sizes in (larger, range(now - 1, 0, -1)):
+    for sizes in (larger, range(min(now - 1, _LARGEST_TP), 0, -1)):
         for size in sizes:
-            if not parallel_refusals(spec, replace(plan.args, tensor_parallel_size=size)):
+            if division_of(spec, replace(plan.args, tensor_parallel_size=size)) is None:
                 change = ChangeSettings(plan.index, {"tensor-parallel-size": size})
                 yield Fix(f"Set tensor-parallel-size to {size}", change)
                 break

@@ -31,10 +31,12 @@ from vram_engine.plan import Plan, place_of
 from vram_engine.ranks import engines_here
 from vram_engine.rules.base import ChangeSettings, Finding, Fix, Related, Rule
 
+_LARGEST_TP = 1024
+
 
 def check(plan: Plan) -> Iterator[Finding]:
     """World size against GPUs."""
-    refused = plan.refused("world-size")
+    refused = plan.refused(RULE.name)
     if refused is None:
         return
     counted = place_of(plan.deployment.effective("gpus"))
@@ -53,7 +55,9 @@ def _fixes(plan: Plan) -> Iterator[Fix]:
     present = plan.node.count if isinstance(plan.node, Node) else plan.deployment.integer("gpus")
     others = (plan.deployment.integer("pipeline-parallel-size") or 1) * engines_here(plan.deployment)
     size = plan.args.tensor_parallel_size
-    fitting = [number for number in range(1, min((present or 0) // others, size) + 1) if size % number == 0]
+    fitting = [
+        number for number in range(1, min((present or 0) // others, size, _LARGEST_TP) + 1) if size % number == 0
+    ]
     if fitting:
         change = ChangeSettings(plan.index, {"tensor-parallel-size": fitting[-1]})
         yield Fix(f"Set tensor-parallel-size to {fitting[-1]}", change)

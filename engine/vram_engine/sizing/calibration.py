@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from vram_engine.hardware import Gpu
 from vram_engine.measured import Measured
 from vram_engine.model.spec import ModelSpec
+from vram_engine.sizing.allocator import ALLOCATION_SLACK
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import Term, total
 from vram_engine.sizing.engine_args import EngineArgs
@@ -95,6 +96,8 @@ def _parts(stage: Stage, row: Measured, *, graphs_charged: bool) -> tuple[Term, 
     weights, activation, non_torch, graphs, *resident = stage.spent.parts
     if row.beside_weights_bytes is not None:
         row = replace(row, activation_bytes=0, cuda_graph_bytes=0, non_torch_bytes=row.beside_weights_bytes)
+    if row.weights_bytes is not None:
+        resident = [part for part in resident if part.name != ALLOCATION_SLACK]
     return (
         _replaced(weights, row.weights_bytes),
         _replaced(activation, row.activation_bytes),

@@ -15,7 +15,7 @@ from vram_engine.model.caches_kinds import MLA, CompressedMLA
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.attention_workspace import attention_workspace
 from vram_engine.sizing.batch import Batch
-from vram_engine.sizing.budget import Term, total
+from vram_engine.sizing.budget import MIB, Term, total
 from vram_engine.sizing.drafts import draft_graphs
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
@@ -36,6 +36,8 @@ WIDER_STEP_FROM = 256
 FINE_GRAINED = 32
 # vLLM's own all-reduce runs between two GPUs on any bus, among more only over NVLink; NCCL stands in otherwise.
 CUSTOM_ALL_REDUCE_ANYWHERE = 2
+# The estimate counts at least this much for each graph that it does not capture.
+LEAST_PER_GRAPH = MIB
 
 
 def capture_sizes(args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[int, ...]:
@@ -126,12 +128,14 @@ def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu)
     rows = [constant(name) for name in _layer_costs(spec, args, era, gpu)]
     low, each, high = sum(row.low for row in rows), sum(row.value for row in rows), sum(row.high for row in rows)
     pool = step_peak(spec, args, replace(batch, max_num_batched_tokens=sizes[-1]), era, gpu)
+    # What the driver takes is seen as a fall of free memory, which does not fall where it has room left.
+    least = min(layers * fewest * low, fewest * LEAST_PER_GRAPH)
     nodes = Term(
         "graph nodes",
         layers * count * each,
         f"{count} graphs × {layers} layers × {each:,} B",
         "modelled",
-        spread=(layers * fewest * low, layers * count * high),
+        spread=(least, layers * count * high),
     )
     pool = replace(pool, name="graph pool", because=f"buffers of a step of {sizes[-1]} tokens")
     draft = drafter(spec, args)

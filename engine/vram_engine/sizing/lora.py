@@ -66,11 +66,11 @@ def target_modules(text: object) -> tuple[str, ...] | None:
 
 
 def slots_of(args: EngineArgs, dtype: str) -> Slots:
-    """The places under these arguments; the dtype is the model's unless one is given."""
+    """The places under these arguments; the dtype is the model's unless another that vLLM takes is given."""
     return Slots(
         args.max_loras,
         args.max_lora_rank,
-        BYTES[dtype if args.lora_dtype == "auto" else args.lora_dtype],
+        BYTES.get(args.lora_dtype, BYTES[dtype]),
         args.tensor_parallel_size,
         args.fully_sharded_loras,
         None if args.lora_target_modules is None else frozenset(args.lora_target_modules),

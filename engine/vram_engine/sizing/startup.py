@@ -13,6 +13,7 @@ from vram_engine.facts.constants import constant
 from vram_engine.hardware import Gpu
 from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.sizing.activations import activations
+from vram_engine.sizing.allocator import allocation_slack
 from vram_engine.sizing.batch import Batch, batch
 from vram_engine.sizing.budget import Term, total
 from vram_engine.sizing.cuda_graphs import graph_estimate, graphs
@@ -110,6 +111,7 @@ def startup(
     device = _device(gpu, memory_bytes)
     utilization = regime.gpu_memory_utilization if args.gpu_memory_utilization is None else args.gpu_memory_utilization
     requested = Range(*(math.ceil(total * utilization) for total in (device.low, device.expected, device.high)))
+    slacks = _slacks(spec, args, gpu, weights)
     stages = tuple(
         _stage(
             spec,
@@ -119,6 +121,7 @@ def startup(
             limits,
             requested,
             weight,
+            slack=slacks[index],
             max_model_len=max_model_len,
             first=index == 0,
             last=index == len(weights) - 1,
@@ -135,6 +138,13 @@ def startup(
         era=regime,
         free_memory=FreeMemoryCheck(free_bytes, requested.expected) if checked and free_bytes is not None else None,
     )
+
+
+def _slacks(spec: ModelSpec, args: EngineArgs, gpu: Gpu, weights: tuple[Term, ...]) -> tuple[Term | None, ...]:
+    """What the allocator adds to the weights of each stage; ``None`` where they were measured, slack included."""
+    measured = any(weight.basis == "measured" for weight in weights)
+    known = () if measured or gpu.capability is None else allocation_slack(spec, args, gpu.capability)
+    return known if len(known) == len(weights) else (None,) * len(weights)
 
 
 def _device(gpu: Gpu, memory_bytes: int | None) -> Range:
@@ -182,6 +192,7 @@ def _stage(
     requested: Range,
     weights: Term,
     *,
+    slack: Term | None,
     max_model_len: int,
     first: bool,
     last: bool,
@@ -192,6 +203,8 @@ def _stage(
         non_torch(args, regime, gpu),
         graph_estimate(spec, args, limits, regime, gpu),
     ]
+    if slack is not None:
+        parts.append(slack)
     if regime.sampler_state_charged and last:
         parts.append(sampler_state(spec, limits))
     draft = drafter(spec, args)

@@ -35,8 +35,25 @@ MEDIA: Mapping[str, frozenset[str]] = MappingProxyType(
         "Gemma3nForConditionalGeneration": IMAGES,
         "Llama4ForConditionalGeneration": IMAGES,
         "Qwen2AudioForConditionalGeneration": SOUND,
+        "AriaForConditionalGeneration": IMAGES,
+        "DeepseekOCRForCausalLM": IMAGES,
+        "DeepseekVLV2ForCausalLM": IMAGES,
+        "DotsOCRForCausalLM": IMAGES,
+        "GraniteSpeechForConditionalGeneration": SOUND,
+        "KimiK3ForConditionalGeneration": IMAGES,
+        "Lfm2VlForConditionalGeneration": IMAGES,
+        "LightOnOCRForConditionalGeneration": IMAGES,
+        "MolmoForCausalLM": IMAGES,
+        "PaddleOCRVLForConditionalGeneration": IMAGES,
+        "Phi3VForCausalLM": IMAGES,
+        "Qwen3ASRForConditionalGeneration": SOUND,
+        "SkyworkR1VChatModel": IMAGES,
+        "UltravoxModel": SOUND,
     }
 )
+
+# Prefixes of what hears in models that see as well, beside those that say audio.
+HEARING = ("apm.", "embed_tokens_extend.")
 
 # Architectures that can hold their tower whole on every rank, by the first version seen with it
 # (``supports_encoder_tp_data``); others keep dividing it and only warn.
@@ -48,12 +65,19 @@ WHOLE_TOWERS: Mapping[str, Version] = MappingProxyType(
         "Glm4vMoeForConditionalGeneration": Version(0, 10, 2),
         "Llama4ForConditionalGeneration": Version(0, 10, 2),
         "InternVLChatModel": Version(0, 11, 0),
+        "H2OVLChatModel": Version(0, 11, 0),
+        "MiniCPMV": Version(0, 10, 2),
+        "MiniCPMO": Version(0, 10, 2),
+        "DotsOCRForCausalLM": Version(0, 11, 0),
         "Qwen2VLForConditionalGeneration": Version(0, 11, 0),
         "Qwen3VLForConditionalGeneration": Version(0, 11, 0),
         "Qwen3VLMoeForConditionalGeneration": Version(0, 11, 0),
         "KimiK25ForConditionalGeneration": Version(0, 16, 0),
+        "GlmOcrForConditionalGeneration": Version(0, 16, 0),
         "Qwen3_5ForConditionalGeneration": Version(0, 17, 0),
         "Qwen3_5MoeForConditionalGeneration": Version(0, 17, 0),
+        "Exaone4_5_ForConditionalGeneration": Version(0, 20, 0),
+        "KimiK3ForConditionalGeneration": Version(0, 27, 0),
     }
 )
 
@@ -93,7 +117,9 @@ def is_left_out(spec: ModelSpec, args: EngineArgs, block: Block) -> bool:
 
 def media_of(spec: ModelSpec, block: Block) -> frozenset[str]:
     """The kinds of media that a part of a tower reads."""
-    return SOUND if "audio" in block.prefix else MEDIA.get(spec.architecture, SIGHT)
+    if "audio" in block.prefix or block.prefix.startswith(HEARING):
+        return SOUND
+    return MEDIA.get(spec.architecture, SIGHT)
 
 
 def tower_blocks(spec: ModelSpec) -> tuple[Block, ...]:

@@ -5,6 +5,7 @@ Follows what vLLM's model classes allocate (``create_weights``) and keep (``proc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from vram_engine.facts.dtypes import BYTES, NEEDS_MORE_RANGE_THAN_FLOAT16, SPELLINGS, automatic
@@ -70,8 +71,43 @@ def weights(
         term = _stage(_Stage(number, len(stages), layers), share)
         if isinstance(term, Refusal | Unavailable):
             return term
-        terms.append(term)
+        terms.append(term if spec.held_ratio is None else doubted(term, spec.held_ratio))
     return tuple(terms)
+
+
+def doubted(term: Term, ratio: float) -> Term:
+    """Weights of a config that the files of the checkpoint contradict: they may weigh either."""
+    held = round(term.bytes * ratio)
+    because = f"{term.because}; the files of the checkpoint hold {ratio:.2f} times what config.json implies"
+    return replace(term, because=because, basis="modelled", spread=(min(term.bytes, held), max(term.bytes, held)))
+
+
+def matrices_on_stages(
+    spec: ModelSpec, args: EngineArgs, gpu_capability: tuple[int, int]
+) -> tuple[tuple[Matrix, ...], ...]:
+    """The linears and tables of each pipeline stage as its ranks hold them; none where the weights are not derived."""
+    dtype = model_dtype(spec, args, gpu_capability)
+    chosen = plan(spec, args, gpu_capability)
+    if spec.shapes_guessed or isinstance(dtype, Refusal) or not isinstance(chosen, Plan):
+        return ()
+    share = share_of(spec, args, dtype, chosen)
+    stages = pipeline_stages(spec.num_layers, args.pipeline_parallel_size)
+    return tuple(tuple(_matrices(_Stage(number, len(stages), layers), share)) for number, layers in enumerate(stages))
+
+
+def _matrices(stage: _Stage, share: Share) -> Iterator[Matrix]:
+    for placed in share.chosen.modules:
+        module, copies = placed.module, stage.copies(placed.block)
+        if copies == 0 or share.leaves_out(placed.block, module):
+            continue
+        if isinstance(module, Linear):
+            local = local_linear(module, share.ranks(module), share.element(module))
+        elif isinstance(module, Embedding):
+            local = local_table(module, share.ranks(module), share.element(module))
+        else:
+            continue
+        if isinstance(local, LocalLinear):
+            yield Matrix(local, placed.scheme, copies * getattr(module, "replicas", 1))
 
 
 # What a method keeps of 16 bits, for models of which only the number of parameters is told.
@@ -144,6 +180,15 @@ def share_of(spec: ModelSpec, args: EngineArgs, dtype: str, chosen: Plan) -> Sha
     """How ranks share the modules of ``chosen``."""
     slots = slots_of(args, dtype) if has_adapters(spec, args) else None
     return Share(spec, args, dtype, chosen, shared_experts_are_whole(spec, args), is_whole(spec, args), slots)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A matrix as one rank holds it, how it is stored, and how many alike there are."""
+
+    local: LocalLinear
+    scheme: Scheme
+    copies: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,23 +317,32 @@ def module_bytes(placed: Placed, share: Share) -> Stored | Refusal:
 
 
 def _linear(module: Linear, scheme: Scheme, ranks: int, element: int) -> Stored | Refusal:
-    ranks = 1 if module.even % ranks else ranks
-    rows = _rows(module.parts, ranks if module.split == "column" else 1)
-    if isinstance(rows, Refusal):
-        return rows
-    if module.merges and any(part.replicable and part.units % ranks for part in module.parts):
-        rows = (sum(rows),)
-    cols = local_units(Part(module.name, module.cols), ranks if module.split == "row" else 1)
-    if isinstance(cols, Refusal):
-        return cols
-    whole = sum(part.rows for part in module.parts)
-    local = LocalLinear(rows, cols, module.cols, whole, module.bias, element)
+    local = local_linear(module, ranks, element)
+    if isinstance(local, Refusal):
+        return local
     stored = scheme.linear(local)
     if isinstance(stored, Refusal):
         return stored
     if module.absorbed and not isinstance(scheme, Unquantized):
         stored += Stored(0, local.weights * element)
     return stored.times(module.replicas)
+
+
+def local_linear(module: Linear, ranks: int, element: int) -> LocalLinear | Refusal:
+    """One rank's share of a linear."""
+    ranks = 1 if module.even % ranks else ranks
+    rows = _rows(module.parts, ranks if module.split == "column" else 1)
+    if isinstance(rows, Refusal):
+        return rows
+    if module.merges and any(part.replicable and part.units % ranks for part in module.parts):
+        rows = (sum(rows),)
+    padding = -sum(rows) % module.align
+    rows = (*rows, padding) if padding else rows
+    cols = local_units(Part(module.name, module.cols), ranks if module.split == "row" else 1)
+    if isinstance(cols, Refusal):
+        return cols
+    whole = sum(part.rows for part in module.parts)
+    return LocalLinear(rows, cols, module.cols, whole, module.bias, element)
 
 
 def _rows(parts: tuple[Part, ...], ranks: int) -> tuple[int, ...] | Refusal:
@@ -310,11 +364,17 @@ def _parameter(module: Parameter, ranks: int, element: int) -> Stored | Refusal:
 
 
 def _embedding(module: Embedding, scheme: Scheme, ranks: int, element: int) -> Stored | Refusal:
+    local = local_table(module, ranks, element)
+    return local if isinstance(local, Refusal) else scheme.linear(local)
+
+
+def local_table(module: Embedding, ranks: int, element: int) -> LocalLinear | Refusal:
+    """One rank's share of an embedding table or an output head."""
     vocab = padded_vocab(module.vocab, module.padding)
     rows = local_units(Part("vocabulary", vocab), ranks)
     if isinstance(rows, Refusal):
         return rows
-    return scheme.linear(LocalLinear((rows,), module.hidden, module.hidden, vocab, module.bias, element))
+    return LocalLinear((rows,), module.hidden, module.hidden, vocab, module.bias, element)
 
 
 def _experts(module: RoutedExperts, scheme: Scheme, args: EngineArgs, element: int) -> Stored | Refusal:

@@ -79,11 +79,13 @@ def read_directory(directory: Path, source: SourceName, commit: str | None = Non
     config = read_json(directory / CONFIG)
     if isinstance(config, Unavailable):
         return config
-    quant_config = read_json(directory / QUANT_CONFIG)
+    quant_config = read_json(directory / QUANT_CONFIG) if (directory / QUANT_CONFIG).is_file() else None
+    if isinstance(quant_config, Unavailable):
+        return quant_config
     checkpoint, notes = _checkpoint(directory)
     files = ModelFiles(
         config,
-        quant_config=None if isinstance(quant_config, Unavailable) else quant_config,
+        quant_config=quant_config,
         pooling=(directory / MODULES).is_file(),
         checkpoint=checkpoint,
         commit=commit,

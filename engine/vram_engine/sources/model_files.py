@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from vram_engine.model import from_config
@@ -22,6 +22,8 @@ _MOST_CONTAINERS = 250_000
 
 # Two figures for the same weights that are further apart than this are not the same weights.
 _TOLERANCE = 0.01
+# What models that speak have besides, which vLLM's classes for their understanding leave in the files.
+SPEAKING = ("talker.", "token2wav.", "code2wav.", "tts.")
 # Any capability that the formats of today load on; it decides nothing else about the bytes that are allocated.
 _CAPABILITY = (9, 0)
 
@@ -47,8 +49,10 @@ def found_model(files: ModelFiles, source: SourceName) -> FoundModel | Unavailab
     if isinstance(spec, Unavailable):
         return spec
     odd = None if files.checkpoint is None else disagreement(spec, files.checkpoint)
-    notes = files.notes if odd is None else (*files.notes, odd)
-    return FoundModel(spec, source, files.checkpoint, files.commit, notes)
+    if odd is None:
+        return FoundModel(spec, source, files.checkpoint, files.commit, files.notes)
+    doubted = replace(spec, held_ratio=odd.held / odd.implied if odd.implied else None)
+    return FoundModel(doubted, source, files.checkpoint, files.commit, (*files.notes, odd.sentence))
 
 
 def json_object(data: bytes, name: str) -> dict[str, object] | Unavailable:
@@ -62,10 +66,27 @@ def json_object(data: bytes, name: str) -> dict[str, object] | Unavailable:
     return value if isinstance(value, dict) else Unavailable(f"{name} is not a JSON object")
 
 
-def disagreement(spec: ModelSpec, checkpoint: CheckpointFacts) -> str | None:
-    """A sentence where the weights that config.json implies and those in the files are more than 1 % apart.
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Weights that config.json implies and weights that the files hold, in one ``unit``."""
 
-    Plain checkpoints are compared by parameters, since vLLM may load them in another dtype; quantized ones by bytes.
+    implied: float
+    held: float
+    unit: str
+
+    @property
+    def sentence(self) -> str:
+        """What to say of it."""
+        stated = f"config.json implies {self.implied:,.3f} {self.unit}"
+        return f"{stated}, the files of the checkpoint hold {self.held:,.3f}"
+
+
+def disagreement(spec: ModelSpec, checkpoint: CheckpointFacts) -> Disagreement | None:
+    """The two amounts of weights where they are more than 1 % apart.
+
+    vLLM allocates what the config and its model class say, whatever is in the files; the files tell whether that was
+    read rightly. Plain checkpoints are compared by parameters, since vLLM may load them in another dtype; quantized
+    ones by bytes.
     """
     stored = [each for each in checkpoint.tensors if _is_loaded(each, spec)]
     if spec.quantization is None:
@@ -77,7 +98,7 @@ def disagreement(spec: ModelSpec, checkpoint: CheckpointFacts) -> str | None:
         implied, held, unit = allocated_bytes(term) / GIB, sum(each.bytes for each in stored) / GIB, "GiB of weights"
     if abs(held - implied) <= _TOLERANCE * max(held, implied):
         return None
-    return f"config.json implies {implied:,.3f} {unit}, the files of the checkpoint hold {held:,.3f}"
+    return Disagreement(implied, held, unit)
 
 
 def _derived(spec: ModelSpec) -> Term | None:
@@ -90,9 +111,13 @@ def _elements(tensors: StoredTensors) -> int:
 
 
 def _is_loaded(tensors: StoredTensors, spec: ModelSpec) -> bool:
-    """Whether vLLM loads a tensor into the model: not prediction layers, stored tables, nor a tied head's copy."""
-    is_tied_copy = spec.tie_word_embeddings and tensors.name.endswith("lm_head.weight")
-    is_table = "rotary_emb" in tensors.name
+    """Whether vLLM loads a tensor into the model.
+
+    Not prediction layers, stored tables, a tied head's copy, the head of a model that pools, nor what speaks.
+    """
+    is_unused_head = spec.tie_word_embeddings or spec.runner == "pooling"
+    is_tied_copy = is_unused_head and tensors.name.endswith("lm_head.weight")
+    is_table = "rotary_emb" in tensors.name or tensors.name.startswith(SPEAKING)
     is_prediction = tensors.name.startswith("mtp.") or _decoder_layer(tensors.name) >= spec.num_layers
     return not (is_tied_copy or is_table or is_prediction)
 

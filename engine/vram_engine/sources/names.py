@@ -21,8 +21,7 @@ _ELSEWHERE = (
 _GGUF = re.compile(
     r"[^:\s]+/[^:\s]+:(?:UD-)?(?:I?Q[1-8]|TQ[12]|B?F16|F32|MXFP4)(?:_[A-Z0-9]+)*|\S+\.gguf", re.IGNORECASE
 )
-# Taken out of vLLM between 0.22 and 0.24.
-GGUF_READ = "which vLLM reads only in releases before 0.24, and GGUF is not sized"
+GGUF_READ = "and GGUF is not sized: vLLM reads it up to 0.22, later only with a plug-in"
 _INSTEAD = "is not read: give a Hugging Face id such as org/name, or a directory"
 
 

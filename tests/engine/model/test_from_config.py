@@ -152,6 +152,56 @@ def test_unknown_quantization_is_named() -> None:
     assert "frobq" in reason_of(LLAMA | {"quantization_config": {"quant_method": "frobq"}})
 
 
+@pytest.mark.parametrize(
+    ("section", "missing"),
+    [
+        ({"quant_method": "awq", "bits": 4, "zero_point": True}, "group_size"),
+        ({"quant_method": "awq", "bits": 4, "group_size": 128}, "zero_point"),
+        ({"quant_method": "gptq", "bits": 4, "sym": True}, "group_size"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "sym"),
+        ({"quant_method": "gptq", "bits": 5, "group_size": 128, "sym": True}, "bits"),
+        ({"quant_method": "fp8"}, "activation_scheme"),
+        ({"quant_method": "compressed-tensors"}, "config_groups"),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 32}, "groups of other than 16"),
+        ({"quant_method": ["awq"]}, "quant_method"),
+        ("awq", "quantization_config"),
+    ],
+)
+def test_partial_quantization_is_not_guessed(section: object, missing: str) -> None:
+    """What vLLM requires of a method is required, and named where it is not there."""
+    assert missing in reason_of(LLAMA | {"quantization_config": section})
+
+
+@pytest.mark.parametrize("group", [{}, {"strategy": "group"}, {"strategy": "group", "group_size": 0}])
+def test_groups_without_a_size_are_not_guessed(group: dict) -> None:
+    """Packed integers have a scale for each row or each group, whose size is needed."""
+    section = {
+        "quant_method": "compressed-tensors",
+        "format": "pack-quantized",
+        "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"num_bits": 4, "type": "int"} | group}},
+    }
+    assert "group_size" in reason_of(LLAMA | {"quantization_config": section})
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {},
+        {"producer": {"name": "somebody"}, "quantization": {"quant_algo": "FP8"}},
+        {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP7"}},
+        {"producer": {"name": "modelopt"}, "quantization": []},
+        {"producer": "modelopt"},
+        {
+            "producer": {"name": "modelopt"},
+            "quantization": {"quant_algo": "MIXED_PRECISION", "quantized_layers": {"a": {"quant_algo": "FP7"}}},
+        },
+    ],
+)
+def test_a_quantization_file_that_is_not_understood_is_no_plain_checkpoint(beside: dict) -> None:
+    """A hf_quant_config.json that says nothing known makes the model unavailable."""
+    assert isinstance(from_config(LLAMA, quant_config=beside), Unavailable)
+
+
 @pytest.mark.parametrize("key", ["hidden_size", "num_hidden_layers", "vocab_size", "num_attention_heads"])
 @pytest.mark.parametrize("value", [-1, 2**41, "many", [], {}, 1.5])
 def test_impossible_sizes_are_unavailable(key: str, value: object) -> None:

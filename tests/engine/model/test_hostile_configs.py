@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,13 @@ from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.parallelism import Refusal
 from vram_engine.sizing.weights import weights
 
-TABLE = Path(__file__).parent.parent / "data" / "weights.toml"
+DATA = Path(__file__).parent.parent / "data"
 CONFIGS: list[dict[str, Any]] = [
-    model["config"] | dict.fromkeys(model.get("nulls", ())) for model in tomllib.loads(TABLE.read_text())["model"]
+    *(
+        model["config"] | dict.fromkeys(model.get("nulls", ()))
+        for model in tomllib.loads((DATA / "weights.toml").read_text())["model"]
+    ),
+    *(model["config"] for model in json.loads((DATA / "classes.json").read_text())),
 ]
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -13,7 +13,17 @@ from vram_engine.rules import RULES
 from vram_engine.syntax.edits import apply
 
 # These say that something is not known, not readable or only worth knowing; nothing is changed for the user.
-WITHOUT_FIX = {"model-unknown", "not-modelled", "yaml-syntax", "refused-by-vllm", "tight-memory"}
+WITHOUT_FIX = {
+    *("model-unknown", "not-modelled", "yaml-syntax", "refused-by-vllm", "tight-memory"),
+    *(
+        "gpu-too-old",
+        "quantization-needs-newer-gpu",
+        "mm-loras-on-text-model",
+        "speculative-model-missing",
+        "option-too-new",
+    ),
+    *("mtp-unsupported-by-model", "multimodal-settings-on-text-model", "utilization-ignored"),
+}
 
 
 def section(rule, title):
@@ -53,3 +63,14 @@ def test_a_fix_turns_the_example_into_fixed(rule, analysed):
         edits = edits_of(analysis, fix, Context())
         results.append(apply(text, edits) if edits is not None else None)
     assert section(rule, "Fixed") in results
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.name not in WITHOUT_FIX], ids=lambda rule: rule.name)
+def test_every_fix_of_an_example_removes_the_finding(rule, analysed):
+    """Each fix that is offered can be written, and what it fixes is not found in the text it gives."""
+    text = section(rule, "Example")
+    analysis = analysed(text)
+    for fix in (fix for finding in analysis.findings for fix in finding.fixes):
+        edits = edits_of(analysis, fix, Context())
+        assert edits is not None, fix.title
+        assert rule.name not in {finding.rule for finding in analysed(apply(text, edits)).findings}, fix.title

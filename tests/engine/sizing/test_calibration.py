@@ -62,12 +62,13 @@ def test_what_was_measured_is_no_longer_uncertain():
 
 
 def test_a_term_that_was_not_measured_stays_modelled():
-    """A start-up that tells only the weights leaves the rest as it was."""
+    """A start-up that tells only the weights, the allocator's ends in them, leaves the rest as it was."""
     row = replace(ROW, activation_bytes=None, non_torch_bytes=None, cuda_graph_bytes=None)
     plain, calibrated = sized().budget, sized(row).budget
     assert calibrated.weights.bytes == 16 * GIB
     assert calibrated.activations == plain.activations
-    assert calibrated.available.expected == plain.available.expected + plain.weights.bytes - 16 * GIB
+    assert plain.available.expected + sum(term.bytes for term in plain.terms) == plain.requested_bytes
+    assert calibrated.available.expected + sum(term.bytes for term in calibrated.terms) == plain.requested_bytes
 
 
 def test_the_sum_beside_the_weights_is_enough():

@@ -332,7 +332,7 @@ def test_a_verdict_with_an_eagle_head(setting: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"quantization_config": {"quant_method": "fp8"}},
+        {"quantization_config": {"quant_method": "fp8", "activation_scheme": "dynamic"}},
         {"draft_vocab_size": 10**6},
         {"eagle_config": {"use_aux_hidden_state": False}},
         {"num_aux_hidden_states": 10**6},

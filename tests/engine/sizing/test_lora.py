@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.engine.sizing.test_weights_table import spec_of as table_spec_of
 from vram_engine.facts.versions import Version
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.engine_args import EngineArgs
-from vram_engine.sizing.lora import target_modules, unfollowed_adapters, unfollowed_targets
+from vram_engine.sizing.lora import slots_of, target_modules, unfollowed_adapters, unfollowed_targets
 from vram_engine.sizing.parallelism import Refusal
 from vram_engine.sizing.weights import LORA_SLOTS, allocated_bytes, weights
 
@@ -160,3 +161,9 @@ def test_targets_that_are_no_names(text: object) -> None:
     """Anything but a list of names is said not to be followed, however it is made."""
     assert target_modules(text) is None or text == "[" * 5000
     assert unfollowed_targets(text, Version(0, 32, 0), spec_of(QWEN)) is not None or text == "[" * 5000
+
+
+def test_a_dtype_that_there_is_none_of_is_the_models() -> None:
+    """A number format that vLLM does not take is for its parser to refuse; the places are sized all the same."""
+    given = EngineArgs(max_loras=2, max_lora_rank=8, enable_lora=True, lora_dtype='{"a": 1}')
+    assert slots_of(given, "bfloat16") == slots_of(replace(given, lora_dtype="auto"), "bfloat16")

@@ -97,7 +97,6 @@ def test_hostile_values_are_no_configuration(value: object) -> None:
     [
         ("Qwen3-8B", f"# vram: vllm=0.31.0\n{SETTING}", "h100-sxm-80"),
         ("Qwen3-8B", SETTING, "mi300x"),
-        ("Qwen3-8B", 'speculative-config: {"method": "mtp", "num_speculative_tokens": 1}\n', "h200"),
         ("DeepSeek-V3", SETTING, "h200"),
         ("Qwen3.5-35B-A3B", SETTING, "h200"),
         ("Qwen3-8B", f"{SETTING}enable-lora: true\n", "h100-sxm-80"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +25,8 @@ from tests.hub.checkpoints import (
     with_header,
 )
 from vram_engine.model.reference import FoundModel, ModelRef, StoredTensors
+from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.weights import weights
 from vram_engine.sources.checkpoint import (
     LONGEST_HEADER,
     Header,
@@ -105,6 +108,28 @@ def test_weights_that_are_not_those_of_the_config_are_said(tmp_path):
     # 16 layers of 218,112,000 parameters are missing of 8,030,261,248.
     assert "8.030 billion parameters" in note
     assert "4.540" in note
+
+
+def test_weights_that_the_files_contradict_are_not_certain(tmp_path):
+    """The derived figure stays the expected one, and what the files hold is the other end of what it may be."""
+    model = found(directory(tmp_path, LLAMA_CONFIG, model_safetensors=safetensors(llama(range(16)))))
+    (stage,) = weights(model.spec, EngineArgs(), (9, 0))
+    # 16 layers of 218,112,000 parameters are missing of 8,030,261,248, beside rotary tables of 32 MiB.
+    assert stage.basis == "modelled"
+    assert stage.high == stage.bytes
+    assert stage.low == pytest.approx(stage.bytes * 4_540_469_248 / 8_030_261_248)
+    assert "0.57 times" in stage.because
+    (trusted,) = weights(replace(model.spec, held_ratio=None), EngineArgs(), (9, 0))
+    assert (trusted.basis, trusted.low, trusted.high) == ("exact", stage.bytes, stage.bytes)
+
+
+def test_what_speaks_and_the_head_of_a_pooling_model_are_not_compared(tmp_path):
+    """A talker and its vocoder stay in the files, as does the output head of a model that embeds."""
+    speaking = {"talker.model.weight": ("BF16", (4096, 262144)), "code2wav.conv.weight": ("BF16", (4096, 262144))}
+    model = found(directory(tmp_path, LLAMA_CONFIG, model_safetensors=safetensors(llama() | speaking)))
+    assert model.notes == ()
+    pooling = LLAMA_CONFIG | {"architectures": ["LlamaModel"]}
+    assert found(directory(tmp_path, pooling, model_safetensors=safetensors(llama()))).notes == ()
 
 
 def test_what_vllm_does_not_load_is_not_compared(tmp_path):

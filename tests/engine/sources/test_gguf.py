@@ -77,8 +77,8 @@ def test_a_gguf_model_says_what_it_is_and_that_it_is_not_sized(tmp_path):
     write(tmp_path / "model-Q4_K_M.gguf")
     found = LocalModels().find(ModelRef("./model-Q4_K_M.gguf"), (tmp_path,))
     assert found == Unavailable(
-        "model-Q4_K_M.gguf is a GGUF checkpoint of 0.05 GiB of weights (llama, Q6_K, Q4_K, F32), "
-        "which vLLM reads only in releases before 0.24, and GGUF is not sized"
+        "model-Q4_K_M.gguf is a GGUF checkpoint of 0.05 GiB of weights (llama, Q6_K, Q4_K, F32), and GGUF is not "
+        "sized: vLLM reads it up to 0.22, later only with a plug-in"
     )
 
 

@@ -94,3 +94,12 @@ def test_names_that_are_no_paths_are_survived(tmp_path):
     """Control characters and endless names end in an answer."""
     for name in ("\0", "a" * 100_000, "../" * 1000, "~nobody-of-that-name/x"):
         find(name, tmp_path)
+
+
+def test_a_broken_quantization_file_is_a_reason(tmp_path):
+    """A hf_quant_config.json that cannot be read does not make its model a plain one."""
+    model = directory(tmp_path / "llama", json.dumps(LLAMA))
+    directory(model, "{", "hf_quant_config.json")
+    found = find(str(model), tmp_path)
+    assert isinstance(found, Unavailable)
+    assert "hf_quant_config.json is not valid JSON" in found.reason

@@ -85,7 +85,7 @@ def test_gguf_files_are_recognised_by_their_names(name, tmp_path):
     found = LocalModels().find(ModelRef(name), (tmp_path,))
     assert isinstance(found, Unavailable)
     assert found.reason == (
-        f"{name} names a GGUF checkpoint, which vLLM reads only in releases before 0.24, and GGUF is not sized"
+        f"{name} names a GGUF checkpoint, and GGUF is not sized: vLLM reads it up to 0.22, later only with a plug-in"
     )
 
 
