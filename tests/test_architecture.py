@@ -24,7 +24,7 @@ LAYERS = (
     ("model",),
     ("ports",),
     ("sizing",),
-    ("modelled", "engine_variables"),
+    ("adapters", "modelled", "engine_variables"),
     ("feasibility", "resolution"),
     ("beside",),
     ("refusals",),
@@ -125,8 +125,8 @@ def test_the_server_is_ready_without_the_heavy_libraries():
     loaded = loaded_after(
         "from vram_lsp.server import create_server\n"
         "from vram_lsp.lookups import Lookups\n"
-        "from vram_engine.sources.nvml import NvmlGpus\n"
-        "create_server(Lookups(()), NvmlGpus())"
+        "from vram_engine.sources.this_machine import ThisMachine\n"
+        "create_server(Lookups(()), ThisMachine())"
     )
     assert not loaded & {"huggingface_hub", "pynvml", "rich", "pydantic"}
     assert "pygls" in loaded

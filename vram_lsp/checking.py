@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from vram_engine.analysis import Analysis, Answer, Context, Wanted, analyse, analyse_settings
 from vram_engine.deployment import Setting
 from vram_engine.ports import ModelSource
-from vram_engine.sources.nvml import NvmlGpus
+from vram_engine.sources.python_environment import vllm_at_hand
+from vram_engine.sources.this_machine import ThisMachine
 from vram_lsp.cli import UsageError
 from vram_lsp.config import Config, find_project
 from vram_lsp.lookups import find
@@ -168,4 +169,4 @@ def _looked_up(
 
 @cache
 def _detected() -> tuple[Setting, ...]:
-    return detected_settings(NvmlGpus().gpus())
+    return (*detected_settings(ThisMachine().gpus()), *vllm_at_hand("", (Path.cwd(),)))

@@ -331,13 +331,13 @@ def _receipt(options: argparse.Namespace) -> int:
 
 
 def _detect(options: argparse.Namespace) -> int:
-    from vram_engine.sources.nvml import NvmlGpus
+    from vram_engine.sources.this_machine import ThisMachine
     from vram_lsp import report
 
-    detected = NvmlGpus().detect()
+    detected = ThisMachine().detect()
     if detected.problem is not None:
         print(f"vram-lsp: {detected.problem}", file=sys.stderr)
-    return report.show_detected(detected.gpus, as_json=options.json)
+    return report.show_detected(detected, as_json=options.json)
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -359,13 +359,13 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from vram_engine.sources.nvml import NvmlGpus
+    from vram_engine.sources.this_machine import ThisMachine
     from vram_lsp.lookups import Lookups
     from vram_lsp.model_sources import model_sources
     from vram_lsp.server import create_server
 
     lookups = Lookups(model_sources("off"))
-    server = create_server(lookups, NvmlGpus())
+    server = create_server(lookups, ThisMachine())
     try:
         if options.tcp is not None:
             _start_tcp(server, options.tcp)

@@ -74,6 +74,13 @@ EDITOR_SETTINGS: tuple[EditorSetting, ...] = (
         "of models, never weights). Empty: off, and asked about once. Only the user can set it, never a project file.",
     ),
     EditorSetting(
+        "python",
+        (),
+        "A Python environment, or the interpreter in it, whose vLLM is sized for where a file says no version. Empty: "
+        "VIRTUAL_ENV, or .venv in the workspace. Only the names of its packages are read; nothing is started.",
+        scope="machine-overridable",
+    ),
+    EditorSetting(
         "trace.server",
         ("off", "messages", "verbose"),
         "What the server tells of its work.",
@@ -127,6 +134,9 @@ def read_config(values: Mapping[str, Any], origin: Origin, where: str) -> Config
             _read_setting(_BY_KEY[key], value, origin, settings, problems, where)
         elif key == "hub":
             _read_hub(value, origin, problems, where)
+        elif key == "python" and origin == "settings":
+            if not isinstance(value, str):
+                problems.append(f"{where}: python must be a path")
         elif key in _NOT_FOR_US and origin == "settings":
             continue
         else:
@@ -157,6 +167,12 @@ def camel(key: str) -> str:
 def hub_mode(values: Mapping[str, Any]) -> HubMode | None:
     """What the editor's settings allow of the network; None where they do not say."""
     return next((mode for mode in HUB_MODES if mode == values.get("hub")), None)
+
+
+def python_environment(values: Mapping[str, Any]) -> str:
+    """The Python environment that the editor's settings name; nothing where they do not."""
+    value = values.get("python")
+    return value if isinstance(value, str) else ""
 
 
 def _read_hub(value: Any, origin: Origin, problems: list[str], where: str) -> None:

@@ -17,7 +17,10 @@ from vram_engine.lent import LentFile
 from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import GpuSource
+from vram_engine.sources.names import shown
+from vram_engine.sources.python_environment import vllm_at_hand
 from vram_lsp import __version__, proto
+from vram_lsp.config import HubMode
 from vram_lsp.features import (
     code_action,
     completion,
@@ -49,10 +52,11 @@ SETTLE_S = 0.15
 # A hub is a stranger who need not see half-typed names: with it, for longer.
 HUB_SETTLE_S = 0.8
 
-ALLOW_HUB, NOT_NOW = "Look models up", "Not now"
+ALLOW_HUB, USE_CACHE, NOT_NOW = "Look models up", "Use what it said before", "Not now"
+_ALLOWED: dict[str, HubMode] = {ALLOW_HUB: "on", USE_CACHE: "cache"}
 CLEAR_CACHE = execute_command.CLEAR_CACHE
 # What a deployment's figures rest on besides its own text.
-WATCHED = ("**/vram-lsp.toml", "**/pyproject.toml", "**/config.json", "**/*.yaml", "**/*.yml")
+WATCHED = ("**/vram-lsp.toml", "**/pyproject.toml", "**/config.json", "**/adapter_config.json", "**/*.yaml", "**/*.yml")
 
 _log = logging.getLogger("vram_lsp")
 _T = TypeVar("_T")
@@ -203,14 +207,16 @@ class VramServer(LanguageServer):
         if window is None or window.show_message is None or not self.session.offers_hub(ref):
             return
         message = (
-            f"vram-lsp does not know {ref.name}. May it look models up on the hub (their descriptions, never weights) "
-            'until the editor is closed? The setting vramLsp.hub ("on" or "off") decides it for good.'
+            f"vram-lsp does not know {shown(ref.name)}. May it look models up on the hub (their descriptions, never "
+            "weights)? Your answer counts until the editor is closed, and this is asked once: "
+            'the setting vramLsp.hub ("on", "cache" or "off") decides it for good.'
         )
-        actions = [types.MessageActionItem(ALLOW_HUB), types.MessageActionItem(NOT_NOW)]
+        actions = [types.MessageActionItem(title) for title in (ALLOW_HUB, USE_CACHE, NOT_NOW)]
         asked = types.ShowMessageRequestParams(types.MessageType.Info, message, actions)
         chosen = await self.window_show_message_request_async(asked)
-        if chosen is not None and chosen.title == ALLOW_HUB:
-            self.session.use_hub("on")
+        mode = None if chosen is None else _ALLOWED.get(chosen.title)
+        if mode is not None:
+            self.session.use_hub(mode)
             _show_all(self)
 
 
@@ -242,6 +248,7 @@ def _initialize(server: VramServer, params: types.InitializeParams) -> None:
 
 async def _initialized(server: VramServer, _: types.InitializedParams) -> None:
     server.start(_detect(server))
+    server.start(_find_vllm(server))
     server.start(_register(server))
     try:
         await _pull_configuration(server)
@@ -262,6 +269,13 @@ async def _detect(server: VramServer) -> None:
     gpus = await asyncio.to_thread(server.gpus.gpus)
     if gpus:
         server.session.detect(gpus)
+        server.publish_all()
+
+
+async def _find_vllm(server: VramServer) -> None:
+    """Folders may be on a slow disk: they are looked into beside everything else."""
+    session = server.session
+    if session.use_vllm(await asyncio.to_thread(vllm_at_hand, session.python, session.folders)):
         server.publish_all()
 
 
@@ -301,6 +315,7 @@ def _configure(server: VramServer, values: dict[str, Any]) -> None:
     for problem in server.session.configure(values):
         server.window_log_message(types.LogMessageParams(types.MessageType.Warning, problem))
     _show_all(server)
+    server.start(_find_vllm(server))
 
 
 async def _did_change_configuration(server: VramServer, params: types.DidChangeConfigurationParams) -> None:

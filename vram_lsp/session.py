@@ -20,7 +20,8 @@ from vram_engine.ports import DetectedGpu
 from vram_engine.sources.names import is_hub_id
 from vram_engine.text import Encoding
 from vram_lsp import recommending
-from vram_lsp.config import Config, HubMode, find_project, hub_mode, read_config
+from vram_lsp.asked_once import AskedOnce, default_folder
+from vram_lsp.config import Config, HubMode, find_project, hub_mode, python_environment, read_config
 from vram_lsp.lookups import Lookups, Question
 from vram_lsp.model_sources import model_sources
 from vram_lsp.patience import edited_line
@@ -85,6 +86,8 @@ class Session:
         self.folders: tuple[Path, ...] = ()
         self.editor = Config()
         self.detected: tuple[Setting, ...] = ()
+        self.python = ""
+        self.vllm_at_hand: tuple[Setting, ...] = ()
         self.hub: HubMode = "off"
         # Counts changes outside the open documents, and wakes whoever waits for one.
         self.generation = 0
@@ -131,7 +134,7 @@ class Session:
         known = {wanted: self._as_open(answer) for wanted, answer in self.lookups.known(folders).items()}
         context = Context(
             folders=tuple(folder.as_posix() for folder in folders),
-            settings=(*document.config.settings, *self.detected),
+            settings=(*document.config.settings, *self.detected, *self.vllm_at_hand),
             dialects=document.dialects,
             severities=document.config.severities,
             measured=document.config.measured,
@@ -185,6 +188,7 @@ class Session:
     def configure(self, values: Mapping[str, Any]) -> tuple[str, ...]:
         """Take the editor's settings; returns what in them could not be used."""
         self.editor = read_config(values, "settings", "vramLsp")
+        self.python = python_environment(values)
         was, self._hub_setting = self._hub_setting, hub_mode(values)
         if self._hub_setting != was:
             self.use_hub(self._hub_setting or "off")
@@ -199,9 +203,10 @@ class Session:
 
     def offers_hub(self, ref: ModelRef) -> bool:
         """Whether to offer the hub for a model that was not found: once, and not to a user who has decided."""
-        offers = self._hub_setting is None and self.hub != "on" and not self._hub_offered and is_hub_id(ref.name)
-        self._hub_offered = self._hub_offered or offers
-        return offers
+        if self._hub_setting is not None or self.hub != "off" or self._hub_offered or not is_hub_id(ref.name):
+            return False
+        self._hub_offered = True
+        return AskedOnce(default_folder()).is_first("hub")
 
     def reread_projects(self) -> None:
         """Project files may have changed."""
@@ -214,6 +219,14 @@ class Session:
         self.detected = detected_settings(gpus)
         self.learned()
 
+    def use_vllm(self, found: tuple[Setting, ...]) -> bool:
+        """Take the vLLM of a Python environment as the weakest word on the version; whether that changes anything."""
+        if found == self.vllm_at_hand:
+            return False
+        self.vllm_at_hand = found
+        self.learned()
+        return True
+
 
 def detected_settings(gpus: tuple[DetectedGpu, ...]) -> tuple[Setting, ...]:
     """This machine's GPUs as settings; nothing for none, for unlike ones, and for those the catalogue lacks."""
@@ -222,8 +235,8 @@ def detected_settings(gpus: tuple[DetectedGpu, ...]) -> tuple[Setting, ...]:
     if found is None:
         return ()
     return (
-        Setting("gpu", Known(found), "detected", "NVML"),
-        Setting("gpus", Known(len(gpus)), "detected", "NVML"),
+        Setting("gpu", Known(found), "detected", "driver"),
+        Setting("gpus", Known(len(gpus)), "detected", "driver"),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from vram_engine.adapters import adapter_files, with_adapters
 from vram_engine.deployment import Deployment, Setting
 from vram_engine.dialects import recognise
 from vram_engine.dialects.config_file import config_file, with_config_file
@@ -111,9 +112,7 @@ def analyse(text: str, context: Context | None = None, before: Analysis | None =
     view = FileView(tree, reading.ours, reading.directives, frozenset(rule.name for rule in RULES))
     findings = _kept(tuple(_findings(view, plans)), view, plans, context)
     wants: set[Wanted] = {ref for plan in plans for ref in plan.wants}
-    files = (config_file(each) for each in reading.deployments)
-    wants |= {ref for ref in files if ref is not None and ref not in context.files}
-    wants |= {ref for each in reading.deployments for ref in wanted_files(each, context.files)}
+    wants |= _files_wanted(reading.deployments, context)
     return Analysis(tree, plans, findings, frozenset(wants), tuple(reading.dialects))
 
 
@@ -121,11 +120,20 @@ def analyse_settings(context: Context) -> Analysis:
     """Analyse the deployment that the context's settings describe, without any file."""
     tree = parse("")
     deployment = Deployment("arguments", "arguments", 0, {}, {}).with_settings(context.settings)
+    deployment = with_adapters(deployment, context.files)
     plan = plan_of(deployment, 0, context, Span(0, 0))
     view = FileView(tree, (), {}, frozenset(rule.name for rule in RULES))
     findings = _kept(tuple(_findings(view, (plan,))), view, (plan,), context)
-    wants: frozenset[Wanted] = plan.wants
+    wants = frozenset({*plan.wants, *_files_wanted((deployment,), context)})
     return Analysis(tree, (plan,), findings, wants, ())
+
+
+def _files_wanted(deployments: Iterable[Deployment], context: Context) -> set[Wanted]:
+    """The files that deployments name and that nobody was asked for yet."""
+    listed = list(deployments)
+    files = (ref for each in listed for ref in (config_file(each), *adapter_files(each).values()))
+    variables = (ref for each in listed for ref in wanted_files(each, context.files))
+    return {*(ref for ref in files if ref is not None and ref not in context.files), *variables}
 
 
 def deployments_of(tree: Tree, context: Context) -> tuple[Deployment, ...]:
@@ -154,12 +162,21 @@ class _Reading:
         )
 
 
+# What starts with the vLLM of the machine it is written on; all other formats start in an image or on a cluster.
+_STARTED_HERE = frozenset({"arguments", "llama-swap", "profile", "serve-config"})
+
+
 def _completed(deployment: Deployment, more: Iterable[Setting], context: Context) -> Deployment:
-    """A deployment with what others say of it: comments, outside settings, files of settings and of variables."""
+    """A deployment with what others say of it: comments, outside settings, files of settings and of variables.
+
+    A vLLM that is at hand says nothing of one that starts elsewhere.
+    """
+    if deployment.dialect not in _STARTED_HERE or deployment.container is not None:
+        more = [each for each in more if (each.name, each.origin) != ("vllm-version", "detected")]
     if deployment.container is not None:
         deployment = replace(deployment, container=deployment.container.within(context.folders))
     deployment = with_environment_files(deployment, context.files)
-    return with_config_file(deployment.with_settings(more), context.files)
+    return with_adapters(with_config_file(deployment.with_settings(more), context.files), context.files)
 
 
 def plan_of(

@@ -41,6 +41,7 @@ OWN_SETTINGS: Mapping[str, str] = {
     "params-b": "billions of parameters, where no model is named",
     "nodes": "how many machines one engine is spread over; gpus counts those of all of them",
     "shm-bytes": "shared memory (/dev/shm) of the container",
+    "model-store": "where vLLM takes the model from, if not from Hugging Face",
     "more-arguments": "arguments that are there but cannot be read, so that a flag left out is unknown, not default",
 }
 
@@ -212,6 +213,14 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter by its name, and its rank."""
+
+    name: str
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """One engine: every occurrence of every setting, weakest first, so that the last one is in force.
 
@@ -221,6 +230,7 @@ class Deployment:
     the files of the container it runs in; None where it runs in none, as far as the file says. ``image`` is that
     container's. ``environment`` are the variables in force, ``environment_files`` are files with more of them, the
     strongest last, and ``environment_elsewhere`` is why others may be set that nothing here tells; else it is empty.
+    ``adapter`` is the one of the largest rank among the LoRA adapters that are known of those it loads at the start.
     """
 
     dialect: str
@@ -237,6 +247,7 @@ class Deployment:
     environment: Mapping[str, Variable] = field(default_factory=dict)
     environment_files: tuple[FileRef, ...] = ()
     environment_elsewhere: str = ""
+    adapter: Adapter | None = None
 
     def effective(self, name: str) -> Setting | None:
         """The occurrence in force, or None when nobody said anything."""

@@ -153,6 +153,8 @@ def _unmodelled(setting: Setting, deployment: Deployment, spec: ModelSpec | None
     name, is_modelled = setting.name, setting.name in MODELLED
     if isinstance(setting.value, Unknown) and name in OWN_SETTINGS and name not in _SIZES_NOTHING:
         return Unmodelled(setting, setting.value.reason)
+    if name == "model-store":
+        return _of_another_store(setting, setting.value, deployment)
     if name in _NAMES_THE_MODEL or not (is_modelled or name in sizing_flags() or name in _HIDES_SETTINGS):
         return None
     if isinstance(setting.value, Unknown):
@@ -162,6 +164,16 @@ def _unmodelled(setting: Setting, deployment: Deployment, spec: ModelSpec | None
     if _is_idle(name, setting.value, deployment) or (spec is not None and _acts_on_nothing(name, spec)):
         return None
     return Unmodelled(setting, f"{name} changes memory and is not modelled yet")
+
+
+def _of_another_store(setting: Setting, store: Known | Unknown, deployment: Deployment) -> Unmodelled | None:
+    """A model under the same name elsewhere may be another; a path is the same everywhere."""
+    model = deployment.text("model") or ""
+    if not isinstance(store, Known) or model.startswith(("/", ".")):
+        return None
+    return Unmodelled(
+        setting, f"{setting.spelling} has vLLM take {model} from {store.value}, which is not read and may hold another"
+    )
 
 
 def _as_far_as_followed(

@@ -3,7 +3,8 @@
 ``python -m tests.bench.keystroke``. All get the same files; yaml-language-server checks them against our JSON Schema,
 and is installed by npm into a cache of its own the first time. Two kinds of keys: those of a number that is sized anew,
 and those of a comment, as most keys are. ``cpu`` is the server's own work per key, ``p50`` also has the waiting (the
-200 ms that yaml-language-server lets pass) and what else the machine does. Nothing is judged.
+200 ms that yaml-language-server lets pass) and what else the machine does. ``hub on`` is our server with the model hub
+allowed and nobody there, so that look-ups go on beside the keys. Nothing is judged.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ from pygls.lsp.client import LanguageClient
 EMPTY = Path(__file__).with_name("empty_server.py")
 SCHEMA = Path(__file__).resolve().parents[2] / "editors/schemas/vllm-config.schema.json"
 YAMLLS = "yaml-language-server@2.0.0"
+# A port of this machine that nobody listens on.
+NOBODY = "http://127.0.0.1:9"
 URI = "untitled:bench.yaml"
 
 
@@ -36,6 +40,7 @@ class Server:
     name: str
     command: list[str]
     keystrokes: int = 200
+    hub: str = "off"
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ def servers() -> list[Server]:
     """Those that are there."""
     found = [Server("empty", [sys.executable, str(EMPTY)]), Server("vram-lsp", [sys.executable, "-m", "vram_lsp"])]
     found[1].command.append("serve")
+    found.append(Server("hub on", found[1].command, hub="on"))
     peer = yaml_language_server()
     return found if peer is None else [*found, Server("yamlls", peer, 30)]
 
@@ -114,8 +120,17 @@ async def measure(server: Server, text: str, key: Callable[[str, int], str]) -> 
     """One server under so many keys."""
     client = Client()
     began = time.perf_counter()
-    await client.start_io(*server.command)
-    await client.initialize_async(types.InitializeParams(capabilities=types.ClientCapabilities()))
+    with tempfile.TemporaryDirectory() as cache:
+        await client.start_io(*server.command, env={**os.environ, "HF_ENDPOINT": NOBODY, "XDG_CACHE_HOME": cache})
+        return await _measured(client, server, text, key, began)
+
+
+async def _measured(
+    client: Client, server: Server, text: str, key: Callable[[str, int], str], began: float
+) -> Measured:
+    options = {"vramLsp": {"hub": server.hub}} if server.name != "yamlls" else None
+    capabilities = types.ClientCapabilities()
+    await client.initialize_async(types.InitializeParams(capabilities, initialization_options=options))
     ready = time.perf_counter() - began
     client.initialized(types.InitializedParams())
     client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(URI, "yaml", 0, text)))

@@ -13,7 +13,8 @@ from lsprotocol import types
 from pytest_lsp import ClientServerConfig
 
 from tests.hub.checkpoints import LLAMA_CONFIG, llama, safetensors
-from vram_lsp.server import ALLOW_HUB, CLEAR_CACHE, HUB_SETTLE_S, NOT_NOW
+from vram_lsp.asked_once import AskedOnce
+from vram_lsp.server import ALLOW_HUB, CLEAR_CACHE, HUB_SETTLE_S, NOT_NOW, USE_CACHE
 
 URI = "untitled:/serve.yaml"
 # Twice what the model was made for, which only somebody who knows the model can find fault with.
@@ -83,12 +84,18 @@ class Editor:
 @pytest_asyncio.fixture
 async def editor(llama_hub, tmp_path):
     """An editor with a server whose hub is the loopback's."""
-    moved = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "HF_ENDPOINT": llama_hub.endpoint}
-    command = [sys.executable, "-m", "vram_lsp", "--stdio"]
-    client = await ClientServerConfig(server_command=command, server_env={**os.environ, **moved}).start()
+    client = await server_in(tmp_path, llama_hub)
     yield Editor(client)
     await client.shutdown_session()
     await client.stop()
+
+
+async def server_in(home, hub):
+    """A server of a user whose home is ``home``."""
+    folders = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_DATA_HOME": str(home / "data")}
+    command = [sys.executable, "-m", "vram_lsp", "--stdio"]
+    environment = {**os.environ, **folders, "HF_ENDPOINT": hub.endpoint}
+    return await ClientServerConfig(server_command=command, server_env=environment).start()
 
 
 @pytest.mark.asyncio
@@ -98,7 +105,7 @@ async def test_the_hub_is_offered_once_and_used_when_allowed(editor, llama_hub):
     await editor.start()
     editor.open("org/llama")
     await editor.until(lambda: editor.found() == KNOWN)
-    assert editor.asked == [[ALLOW_HUB, NOT_NOW]]
+    assert editor.asked == [[ALLOW_HUB, USE_CACHE, NOT_NOW]]
     assert len(llama_hub.requests) == 3
     editor.type("org/other", 2)
     await editor.until(lambda: "/api/models/org/other/revision/main" in llama_hub.paths)
@@ -117,6 +124,41 @@ async def test_no_answer_means_no(editor, llama_hub):
     await editor.until(lambda: editor.found() == UNKNOWN and "org/more" in editor.reason())
     assert len(editor.asked) == 1
     assert llama_hub.requests == []
+
+
+@pytest.mark.asyncio
+async def test_the_question_is_asked_once_in_a_life(editor, llama_hub, tmp_path):
+    """A later server of the same user does not ask again, whatever the answer was; the reason says how to allow it."""
+    editor.choice = NOT_NOW
+    await editor.start()
+    editor.open("org/llama")
+    await editor.until(lambda: editor.asked)
+    later = Editor(await server_in(tmp_path, llama_hub))
+    await later.start()
+    later.open("org/llama")
+    await later.until(lambda: later.found() == UNKNOWN and "vramLsp.hub" in later.reason())
+    await asyncio.sleep(0.2)
+    assert (later.asked, llama_hub.requests) == ([], [])
+    await later.client.shutdown_session()
+    await later.client.stop()
+
+
+@pytest.mark.asyncio
+async def test_the_cache_alone_may_be_chosen(editor, llama_hub):
+    """What the hub said before may be used without asking it again: no request is made."""
+    editor.choice = USE_CACHE
+    await editor.start()
+    editor.open("org/llama")
+    await editor.until(lambda: editor.asked and editor.found() == UNKNOWN)
+    await asyncio.sleep(0.2)
+    assert llama_hub.requests == []
+
+
+def test_a_folder_that_cannot_be_written_forgets(tmp_path):
+    """A question comes once for a folder; where nothing can be kept, the question comes again."""
+    assert [AskedOnce(tmp_path / "data").is_first("hub") for _ in range(2)] == [True, False]
+    (tmp_path / "file").write_text("")
+    assert [AskedOnce(tmp_path / "file").is_first("hub") for _ in range(2)] == [True, True]
 
 
 @pytest.mark.asyncio

@@ -149,6 +149,23 @@ async def test_settings_change_what_is_found(client: LanguageClient):
 
 
 @pytest.mark.asyncio
+async def test_a_named_python_environment_says_the_version(client: LanguageClient, tmp_path):
+    """The vLLM of the environment that the settings name is sized for where a file says none."""
+    (tmp_path / "lib/python3.12/site-packages/vllm-0.9.2.dist-info").mkdir(parents=True)
+    open_document(client, TEXT)
+    await diagnostics(client, ["out-of-memory", "invalid-directive"])
+    settings = types.DidChangeConfigurationParams({"vramLsp": {"python": str(tmp_path)}})
+    client.workspace_did_change_configuration(settings)
+    where = types.TextDocumentIdentifier(URI), types.Position(2, 3)
+    for _ in range(100):
+        hover = await client.text_document_hover_async(types.HoverParams(*where))
+        if "0.9.2 (found in vramLsp.python)" in hover.contents.value:
+            return
+        await asyncio.sleep(0.025)
+    raise AssertionError(hover.contents.value)
+
+
+@pytest.mark.asyncio
 async def test_requests_about_unknown_documents_are_answered(client: LanguageClient):
     """A hover for a document that was never opened is null, not an error and not a read from disk."""
     params = types.HoverParams(types.TextDocumentIdentifier("file:///never/opened.yaml"), types.Position(5, 5))

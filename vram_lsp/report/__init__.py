@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vram_engine.ports import DetectedGpu
+from vram_engine.ports import Detected, DetectedGpu
 from vram_lsp.checking import Checked
 from vram_lsp.cli import CLEAN, FAILED, FOUND, UsageError
 from vram_lsp.report import document
@@ -108,18 +108,26 @@ def _complain(checked: Sequence[Checked]) -> None:
         print(f"vram-lsp: {problem}", file=sys.stderr)
 
 
-def show_detected(gpus: tuple[DetectedGpu, ...], *, as_json: bool) -> int:
+def show_detected(detected: Detected, *, as_json: bool) -> int:
     """The GPUs of this machine."""
     if as_json:
-        print_json(document.detected_document(gpus))
-    elif not gpus:
-        print("No NVIDIA GPU found on this machine: NVML is not there or does not answer.")
+        print_json(document.detected_document(detected))
+    elif not detected.gpus:
+        print("No GPU found on this machine: neither NVIDIA's driver nor AMD's amd-smi or rocm-smi lists one.")
     else:
-        for gpu in gpus:
-            free, total = gpu.free_bytes / 2**30, gpu.total_bytes / 2**30
-            known = catalogue_id(gpu) or "not in the catalogue"
-            print(f"{gpu.index}: {gpu.name}, {total:.2f} GiB, {free:.2f} GiB free ({known})")
+        if detected.driver is not None:
+            print(f"driver {detected.driver}")
+        for gpu in detected.gpus:
+            print(_detected_line(gpu))
     return CLEAN
+
+
+def _detected_line(gpu: DetectedGpu) -> str:
+    free, total = gpu.free_bytes / 2**30, gpu.total_bytes / 2**30
+    known = catalogue_id(gpu) or "not in the catalogue"
+    links = f", NVLink to {', '.join(map(str, gpu.nvlink_peers))}" if gpu.nvlink_peers else ""
+    uuid = f", {gpu.uuid}" if gpu.uuid is not None else ""
+    return f"{gpu.index}: {gpu.name}, {total:.2f} GiB, {free:.2f} GiB free ({known}){links}{uuid}"
 
 
 def show_rule(name: str) -> int:

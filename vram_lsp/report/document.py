@@ -16,7 +16,7 @@ from vram_engine.images import ImageName
 from vram_engine.model.reference import FoundModel
 from vram_engine.performance import Performance, Range
 from vram_engine.plan import Plan, place_of
-from vram_engine.ports import DetectedGpu
+from vram_engine.ports import Detected
 from vram_engine.rules.base import Finding
 from vram_engine.sizing.budget import Interval, Term
 from vram_engine.sizing.parallelism import Refusal
@@ -306,7 +306,7 @@ def _range(checked: Checked, span: Span) -> dict[str, Any]:
     return {name: {"line": at.line, "character": at.character} for name, at in ends.items()}
 
 
-def detected_document(gpus: tuple[DetectedGpu, ...]) -> dict[str, Any]:
+def detected_document(detected: Detected) -> dict[str, Any]:
     """``detect --json``."""
     rows = [
         {
@@ -316,10 +316,18 @@ def detected_document(gpus: tuple[DetectedGpu, ...]) -> dict[str, Any]:
             "total_bytes": gpu.total_bytes,
             "free_bytes": gpu.free_bytes,
             "compute_capability": _capability(gpu.capability),
+            "uuid": gpu.uuid,
+            "mig": gpu.mig,
+            "nvlink_peers": list(gpu.nvlink_peers),
         }
-        for gpu in gpus
+        for gpu in detected.gpus
     ]
-    return {"schema_version": SCHEMA_VERSION, "gpus": rows}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "gpus": rows,
+        "driver": detected.driver,
+        "problem": detected.problem,
+    }
 
 
 def gpus_document() -> dict[str, Any]:

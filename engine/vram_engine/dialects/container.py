@@ -12,6 +12,7 @@ from vram_engine.dialects.docker_run import docker_files
 from vram_engine.dialects.engine_settings import Edition, EngineSettings, read_engine
 from vram_engine.dialects.image import Image
 from vram_engine.dialects.launch import Launch, entrypoint_launch, launches, script_of
+from vram_engine.dialects.model_store import model_store
 from vram_engine.dialects.variables import Variables
 from vram_engine.dialects.words import ListItem, Word, stretch
 from vram_engine.facts.flags import flag
@@ -90,7 +91,8 @@ def engine_of(text: str, launch: Launch, image: Image | None, version: Setting |
     exact = pinned is not None and (image is None or image.official)
     edition = Edition(pinned, exact=exact, foreign=launch.program == "dynamo")
     read = read_engine(text, launch.words, launch.named, edition)
-    return replace(read, container=docker_files(launch.container))
+    stores = {each.name: (each,) for each in model_store(launch.variables)}
+    return replace(read, settings={**read.settings, **stores}, container=docker_files(launch.container))
 
 
 def version_setting(image: Image | None, span: Span | None) -> Setting | None:

@@ -158,6 +158,9 @@ def _reasons(deployment: Deployment) -> Iterator[str]:
         elif _UNWRITABLE.search(str(setting.value.value)):
             yield f"{name} holds a character that cannot be written"
     yield from _refused_by_release(deployment)
+    store = deployment.effective("model-store")
+    if store is not None:
+        yield f"{store.spelling} is set, and artifacts are for models of Hugging Face"
     nodes = deployment.effective("nodes")
     if nodes is not None and nodes.value != Known(1):
         yield "the engine is spread over several machines, and artifacts are for one"

@@ -126,6 +126,7 @@ CHECKS: tuple[Check, ...] = (
     Check("mamba-algorithm-needs-flashinfer", states.algorithm_of_other_backend, _minor(27)),
     Check("lora-unsupported-by-model", lora.unsupported),
     Check("max-cpu-loras-below-max-loras", lora.kept_below_active, Version(0, 8, 5)),
+    Check("adapter-rank-exceeds-limit", lora.rank_above_limit),
     Check("mm-loras-on-text-model", lora.adapters_by_medium_for_text, Version(0, 10, 2)),
     Check("lora-modules-without-lora", lora.modules_without_adapters),
     Check(

@@ -62,3 +62,11 @@ def step_below_drafts(case: Case) -> str | None:
         f"vLLM refuses max-num-batched-tokens {tokens:,} with LoRA: {requests:,} requests with {drafts} draft tokens "
         f"each need {requests * (drafts + 1):,}"
     )
+
+
+def rank_above_limit(case: Case) -> str | None:
+    """vllm/lora/peft_helper.py, ``validate_legal``, for adapters that are loaded before the server answers."""
+    adapter, limit = case.deployment.adapter, case.integer("max-lora-rank", 16)
+    if adapter is None or limit is None or adapter.rank <= limit or case.switch("enable-lora") is not True:
+        return None
+    return f"vLLM refuses the adapter {adapter.name}: it is of rank {adapter.rank}, and max-lora-rank is {limit}"

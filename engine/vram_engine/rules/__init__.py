@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vram_engine.rules import (
     active_seqs_exceed_max_num_seqs,
+    adapter_rank_exceeds_limit,
     all2all_backend_removed,
     async_scheduling_with_speculation,
     attention_backend_unknown,
@@ -215,6 +216,7 @@ RULES: tuple[Rule, ...] = (
     max_cpu_loras_below_max_loras.RULE,
     mm_loras_on_text_model.RULE,
     lora_modules_without_lora.RULE,
+    adapter_rank_exceeds_limit.RULE,
     lora_drafts_exceed_batched_tokens.RULE,
     speculative_key_unknown.RULE,
     speculative_method_unknown.RULE,

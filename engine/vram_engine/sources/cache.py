@@ -61,8 +61,8 @@ def _expanded(text: str) -> Path:
     return Path(os.path.expandvars(os.path.expanduser(text)))
 
 
-def snapshot_directory(cache: Path, ref: ModelRef) -> Path | None:
-    """The folder of the files of ``ref``, if it is there with a config.json."""
+def snapshot_directory(cache: Path, ref: ModelRef, inside: str = CONFIG) -> Path | None:
+    """The folder of the files of ``ref``, if it is there with the file that describes it."""
     revision = ref.revision or "main"
     if not is_revision(revision):
         return None
@@ -72,7 +72,7 @@ def snapshot_directory(cache: Path, ref: ModelRef) -> Path | None:
         return None
     snapshot = model / "snapshots" / commit
     try:
-        return snapshot if (snapshot / CONFIG).is_file() else None
+        return snapshot if (snapshot / inside).is_file() else None
     except OSError:
         return None
 

@@ -19,7 +19,7 @@ from vram_engine.model.reference import CheckpointFacts, StoredTensors
 from vram_engine.model.spec import Unavailable
 from vram_engine.sizing.budget import GIB
 from vram_engine.sources.checkpoint import MalformedError, without_later_numbers
-from vram_engine.sources.names import shown
+from vram_engine.sources.names import GGUF_READ, shown
 
 Scalar = int | float | bool | str
 
@@ -93,7 +93,7 @@ def described_gguf(path: Path) -> Unavailable:
     size = facts.checkpoint.total_bytes / GIB
     return Unavailable(
         f"{shown(path.name)} is a GGUF checkpoint of {size:,.2f} GiB of weights ({facts.architecture}, {kinds}), "
-        "and GGUF is not sized: vLLM reads it up to 0.22, later only with a plug-in"
+        f"{GGUF_READ}"
     )
 
 

@@ -29,7 +29,7 @@ from vram_engine.sources.model_files import (
     found_model,
     json_object,
 )
-from vram_engine.sources.names import elsewhere, shown
+from vram_engine.sources.names import GGUF_READ, elsewhere, names_gguf, shown
 
 _MOST_ENTRIES = 20_000
 
@@ -48,6 +48,8 @@ class LocalModels:
         file = located(ref.name, folders) if ref.name.lower().endswith(".gguf") else None
         if file is not None:
             return described_gguf(file)
+        if names_gguf(ref.name):
+            return Unavailable(f"{shown(ref.name)} names a GGUF checkpoint, {GGUF_READ}")
         if looks_like_a_path(ref.name):
             return Unavailable(f"there is no directory {shown(ref.name)} here with a config.json")
         return None

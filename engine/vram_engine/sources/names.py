@@ -17,6 +17,11 @@ _ELSEWHERE = (
     (("https://", "http://"), "a web address"),
     (("hf://",), "an address of another tool"),
 )
+# How people and vLLM name one of a repository's GGUF files: by its quantization, or by the file itself.
+_GGUF = re.compile(
+    r"[^:\s]+/[^:\s]+:(?:UD-)?(?:I?Q[1-8]|TQ[12]|B?F16|F32|MXFP4)(?:_[A-Z0-9]+)*|\S+\.gguf", re.IGNORECASE
+)
+GGUF_READ = "and GGUF is not sized: vLLM reads it up to 0.22, later only with a plug-in"
 _INSTEAD = "is not read: give a Hugging Face id such as org/name, or a directory"
 
 
@@ -52,6 +57,11 @@ def elsewhere(name: str) -> str | None:
         if lowered.startswith(prefixes):
             return f"{shown(name)} is {kind}, which {_INSTEAD}"
     return None
+
+
+def names_gguf(name: str) -> bool:
+    """Whether ``name`` has the shape of one GGUF file: ``org/name:Q4_K_M`` or a path that ends in .gguf."""
+    return len(name) <= 1024 and bool(_GGUF.fullmatch(name))
 
 
 def host_of(address: str) -> str | None:

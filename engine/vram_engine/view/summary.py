@@ -58,8 +58,15 @@ def version_words(deployment: Deployment, plan: Plan) -> str:
     if asked is None:
         return f"{plan.args.vllm_version} (assumed)"
     if asked != str(plan.args.vllm_version):
-        return f"{plan.args.vllm_version} (the newest known; {asked} was asked for)"
-    return str(asked)
+        return f"{plan.args.vllm_version} (the newest known; {asked} was {_origin_words(deployment)})"
+    found = _origin_words(deployment)
+    return str(asked) if found == "asked for" else f"{asked} ({found})"
+
+
+def _origin_words(deployment: Deployment) -> str:
+    """Who says the version: somebody, or a Python environment at hand."""
+    said = deployment.effective("vllm-version")
+    return f"found in {said.spelling}" if said is not None and said.origin == "detected" else "asked for"
 
 
 def rows(plan: Plan) -> tuple[Row, ...]:

@@ -7,7 +7,7 @@ import pytest
 from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.sources.local import LocalModels
-from vram_engine.sources.names import is_commit, is_hub_id, is_revision, shown, without_login
+from vram_engine.sources.names import is_commit, is_hub_id, is_revision, names_gguf, shown, without_login
 
 
 @pytest.mark.parametrize("name", ["org/name", "meta-llama/Llama-3.1-8B", "01-ai/Yi_1.5", "a/b", "A-b.c_d/x.y-z"])
@@ -65,3 +65,31 @@ def test_a_login_in_an_address_is_not_shown():
     """Some mirrors are configured with a name and a password."""
     assert without_login("https://me:secret@hub.example:8443/api") == "https://hub.example:8443/api"
     assert without_login("https://hub.example/x@y") == "https://hub.example/x@y"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "unsloth/Qwen3-0.6B-GGUF:Q4_K_M",
+            "org/name:IQ2_XXS",
+            "org/name:UD-Q4_K_XL",
+            "org/name:BF16",
+            "org/name:q8_0",
+        ),
+        *("org/name/model-Q4_K_M.gguf", "model.GGUF"),
+    ],
+)
+def test_gguf_files_are_recognised_by_their_names(name, tmp_path):
+    """A repository with a quantization, or a file that is not here: said to be GGUF, and which releases read it."""
+    found = LocalModels().find(ModelRef(name), (tmp_path,))
+    assert isinstance(found, Unavailable)
+    assert found.reason == (
+        f"{name} names a GGUF checkpoint, and GGUF is not sized: vLLM reads it up to 0.22, later only with a plug-in"
+    )
+
+
+@pytest.mark.parametrize("name", ["org/name:latest", "org/name:", "name:Q4_K_M", "org/name-GGUF", "a/b:Q4 K"])
+def test_other_names_are_not_taken_for_gguf(name, tmp_path):
+    """Tags of images and ids without a quantization may be anything."""
+    assert not names_gguf(name)

@@ -126,6 +126,14 @@ def test_detect_prints_them(library):
     environment.pop("CUDA_VISIBLE_DEVICES", None)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert [gpu["id"] for gpu in json.loads(done.stdout)["gpus"]] == ["rtx-4090", "rtx-3090"]
+    environment["FAKE_NVML"] = "mig"
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    printed = json.loads(done.stdout)
+    assert {gpu["mig"] for gpu in printed["gpus"]} >= {"1g.10gb"}
+    assert printed["driver"] is not None
+    environment["FAKE_NVML"] = "h100 x8"
+    done = subprocess.run(command[:-1], env=environment, capture_output=True, text=True, check=True)
+    assert "NVLink to 1, 2, 3, 4, 5, 6, 7" in done.stdout.splitlines()[1]
     environment["FAKE_NVML"] = "mismatch"
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["gpus"] == []
