@@ -56,7 +56,11 @@ ALLOW_HUB, USE_CACHE, NOT_NOW = "Look models up", "Use what it said before", "No
 _ALLOWED: dict[str, HubMode] = {ALLOW_HUB: "on", USE_CACHE: "cache"}
 CLEAR_CACHE = execute_command.CLEAR_CACHE
 # What a deployment's figures rest on besides its own text.
-WATCHED = ("**/vram-lsp.toml", "**/pyproject.toml", "**/config.json", "**/adapter_config.json", "**/*.yaml", "**/*.yml")
+WATCHED = (
+    *("**/vram-lsp.toml", "**/pyproject.toml"),
+    *("**/config.json", "**/adapter_config.json"),
+    *("**/*.yaml", "**/*.yml", "**/*.env"),
+)
 
 _log = logging.getLogger("vram_lsp")
 _T = TypeVar("_T")
@@ -393,7 +397,7 @@ def _did_close(server: VramServer, params: types.DidCloseTextDocumentParams) -> 
 def _did_change_watched_files(server: VramServer, params: types.DidChangeWatchedFilesParams) -> None:
     if any(change.uri.endswith(".json") for change in params.changes):
         server.session.lookups.forget()
-    if any(change.uri.endswith((".yaml", ".yml")) for change in params.changes):
+    if any(change.uri.endswith((".yaml", ".yml", ".env")) for change in params.changes):
         server.session.lookups.forget_files()
     server.session.reread_projects()
     _show_all(server)

@@ -17,7 +17,7 @@ from vram_engine.lent import FileRef, FilesKnown, LentFile
 from vram_engine.syntax.nodes import Mapping as MappingNode
 from vram_engine.syntax.nodes import Node, Scalar, Tree
 
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=\s*(.*?)\s*", re.ASCII)
+_BEGINNING = re.compile(r"(?:export\s+)?([A-Za-z_][\w.-]*)\s*=", re.ASCII)
 _COMMENT = re.compile(r"\s#.*")
 _MOST_FILES = 16
 # Files of the environment are where secrets are kept: only what may be about the engine is looked at.
@@ -83,11 +83,11 @@ def with_environment_files(deployment: Deployment, known: FilesKnown) -> Deploym
 def _variables(text: str) -> Iterator[tuple[str, Variable]]:
     """``NAME=value`` lines as Docker Compose reads them; what it would fill in or unescape is not known."""
     for line in text.splitlines():
-        match = _LINE.fullmatch(line)
-        if match is not None and not line.lstrip().startswith("#"):
-            looked_at = _LOOKED_AT.match(match[1]) is not None
-            value = _value(match[1], match[2]) if looked_at else Unknown(f"{match[1]} is not looked at")
-            yield match[1], Variable(value)
+        match = _BEGINNING.match(line.strip())
+        if match is not None:
+            name, written = match[1], line.strip()[match.end() :].strip()
+            looked_at = _LOOKED_AT.match(name) is not None
+            yield name, Variable(_value(name, written) if looked_at else Unknown(f"{name} is not looked at"))
 
 
 def _value(name: str, written: str) -> Known | Unknown:

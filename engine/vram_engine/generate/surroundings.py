@@ -18,7 +18,7 @@ _SECRET_VALUE = re.compile(r"hf_|sk-|gh[pos]_|[a-z+]+://[^/]*:[^/]*@", re.IGNORE
 _OF_THE_PLACE = re.compile(
     r"(?:CUDA|NVIDIA|HIP|ROCR)_VISIBLE_DEVICES|NVIDIA_DRIVER_|SKYPILOT_|DSTACK_|VLLM_ADDITIONAL_ARGS"
 )
-_MOST = 100
+_MOST, _LONGEST_SECRET = 100, 512
 # Their variables are settings, or those of a controller.
 _WITHOUT_VARIABLES = frozenset({"runpod"})
 
@@ -60,7 +60,7 @@ def _text(variable: Variable) -> str | None:
 def is_secret(name: str, variable: Variable) -> bool:
     """Whether a variable holds a secret, by what it is called or by what its value looks like."""
     text = str(variable.value.value) if isinstance(variable.value, Known) else ""
-    return _SECRET_NAME.search(name) is not None or _SECRET_VALUE.match(text) is not None
+    return _SECRET_NAME.search(name) is not None or _SECRET_VALUE.match(text[:_LONGEST_SECRET]) is not None
 
 
 def own_image(deployment: Deployment, release: Version | None) -> ImageName | None:

@@ -177,6 +177,15 @@ def test_config_maps_of_the_same_file_are_read():
     assert the(POD + "    envFrom: [{secretRef: {name: s}}]\n").environment_elsewhere
 
 
+@pytest.mark.parametrize(
+    "line", ["A" * 60_000, "A" + " " * 60_000, "export" + " " * 60_000, "VLLM_A='" + "\\'" * 9_000]
+)
+def test_odd_lines_of_a_file_are_no_error(line):
+    """A line without a value says nothing, and one without an end is not known."""
+    files = {ONE: LentFile(f"{line}x\nVLLM_B= {' ' * 60_000}1\n", "/one"), TWO: LentFile("", "/two")}
+    assert environment(WITH_FILE, files) == {"VLLM_A": "1", "VLLM_B": "1"}
+
+
 @pytest.mark.parametrize("given", ["3", "[[1], {a: b}]", "{path: {a: b}}", "[~/x.env]", "'${X}'"])
 def test_odd_environment_files_are_no_error(given):
     """Whatever stands there is read without complaint, and nothing is asked for by a name that is not told."""

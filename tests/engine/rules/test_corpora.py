@@ -28,7 +28,6 @@ MISTAKEN = {
     "kubeai/03": {"boolean-with-value"},
     "kubeai/06": {"boolean-with-value"},
     "k8s-deployment/06": {"max-model-len-does-not-fit"},
-    "k8s-deployment/08": {"tensor-parallel-exceeds-gpus"},
 }
 
 
