@@ -15,6 +15,7 @@ from vram_engine.facts.versions import Version, parse_version
 from vram_engine.hardware import Gpu
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.speculative import Speculation, speculation
 
 # Cards as the corpus names them, where the catalogue's own search does not decide: (id, what stands for the rest).
 CARDS: Mapping[str, str] = {
@@ -165,9 +166,22 @@ def _args(row: Mapping[str, Any]) -> EngineArgs:
         given["language_model_only"] = True
     if "prefix caching off" in other or "no-enable-prefix-caching" in other:
         given["enable_prefix_caching"] = False
+    if "prefix caching on" in other:
+        given["enable_prefix_caching"] = True
     if match := re.search(r"kv-cache-memory-bytes (\d+)G", other):
         given["kv_cache_memory_bytes"] = int(match[1]) * GIB
+    if (drafting := _drafting(row["args"])) is not None:
+        given["speculative_method"] = drafting.method
+        given["num_speculative_tokens"] = drafting.num_speculative_tokens
     return EngineArgs(vllm_version=_version(row), **given)
+
+
+def _drafting(args: Mapping[str, Any]) -> Speculation | None:
+    """The speculative-config as given, or in the collectors' words: "mtp", and how many tokens."""
+    told = str(args.get("speculative") or "")
+    if match := re.match(r"mtp\D*(\d+)", told):
+        return Speculation("mtp", int(match[1]))
+    return speculation(told)
 
 
 def _no_images(args: Mapping[str, Any]) -> bool:

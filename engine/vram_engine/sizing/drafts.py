@@ -1,6 +1,7 @@
 """What layers that draft tokens take beside their model: weights, buffers, their moment in the profile run, graphs.
 
 Follows model runner V2: ``TargetDependentARSpeculator`` and ``StandaloneARSpeculator`` (v1/worker/gpu/spec_decode).
+What runner V1 does otherwise is in ``drafts_v1``.
 Symbols: T tokens of a step, R request slots, H hidden size, S hidden states handed over per token, K tokens drafted.
 """
 
@@ -14,6 +15,7 @@ from vram_engine.hardware import Gpu
 from vram_engine.model.spec import Block, Draft, ModelSpec, Module, Rotary, Unavailable
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term, total
+from vram_engine.sizing.drafts_v1 import draft_graphs_v1, draft_state_v1
 from vram_engine.sizing.encoder import sees_images
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
@@ -121,8 +123,10 @@ def _stretched(table: Rotary, positions: int) -> Rotary:
     return table if scaled else replace(table, positions=max(table.positions, positions))
 
 
-def draft_state(spec: ModelSpec, draft: Draft, args: EngineArgs, limits: Batch) -> Term:
+def draft_state(spec: ModelSpec, draft: Draft, args: EngineArgs, era: Era, limits: Batch) -> Term:
     """Buffers that the drafter holds from before the profile run: T × S × H hidden states above all."""
+    if era.runner == "V1":
+        return draft_state_v1(draft, limits)
     tokens, slots, drafted = limits.max_num_batched_tokens, limits.max_num_seqs, args.num_speculative_tokens
     slot, inputs = SLOT_BUFFERS + drafted * DRAFT_BUFFERS, tokens * TOKEN_BUFFERS
     if draft.is_model:
@@ -140,25 +144,29 @@ def draft_peak(spec: ModelSpec, draft: Draft, args: EngineArgs, batch: Batch, er
     """The drafter's moment in the profile run, while the model's hidden states wait to be sampled from.
 
     Either its layers for all T tokens, with embedding and hidden state side by side before them, or its logits of R
-    slots.
+    slots, which runner V1 does not make of it.
     """
     tokens, hidden = batch.max_num_batched_tokens, spec.hidden_size * VALUE
     kept = tokens * hidden * (max(1, draft.streams) + draft.states)
     forward = forward_peak(draft.spec, _alone(args, draft, args.dtype), batch, era, gpu)
     joined = 0 if draft.is_model else tokens * (4 + draft.states) * hidden
-    sampled = sampler_peak(spec, args, batch, era)
+    sampled = Term("sampler", 0, "") if era.runner == "V1" else sampler_peak(spec, args, batch, era)
     widest = max(forward.bytes, joined, sampled.bytes)
     low, high = max(forward.low, joined, sampled.low), max(forward.high, joined, sampled.high)
     because = f"{tokens:,} tokens through the layers that draft, beside the model's own hidden states"
     return Term("drafting", widest + kept, because, "modelled", spread=(low + kept // 2, high + 2 * kept + 16 * MIB))
 
 
-def draft_graphs(spec: ModelSpec, draft: Draft, args: EngineArgs, captured: tuple[int, ...], whole: int) -> Term:
+def draft_graphs(
+    spec: ModelSpec, draft: Draft, args: EngineArgs, era: Era, captured: tuple[int, ...], whole: int
+) -> Term:
     """Graphs of drafting: one for each size ``captured`` and each of ``whole`` steps, and of one token a request.
 
     Whether the steps after the first are one graph or one each depends on the attention backend, and so does what is
     captured whole. Whole graphs hold the logits.
     """
+    if era.runner == "V1":
+        return draft_graphs_v1(draft, captured)
     drafted, row = args.num_speculative_tokens, constant("graph_layer_v2")
     later = len(captured) if drafted > 1 else 0
     count = len(captured) + whole + later

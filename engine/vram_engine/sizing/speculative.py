@@ -18,11 +18,9 @@ from vram_engine.hardware import Gpu
 from vram_engine.model.caches import ChunkedLocal, FullAttention, SlidingWindow
 from vram_engine.model.spec import Draft, ModelSpec, Unavailable
 from vram_engine.sizing.budget import Term
+from vram_engine.sizing.draft_releases import SINCE, early_runner, mtp_since
 from vram_engine.sizing.engine_args import EngineArgs
 
-# Since when methods are followed; a checkpoint's own layers, since model runner V2 serves every model.
-SINCE = Version(0, 32, 0)
-MTP_SINCE = Version(0, 29, 0)
 # Methods that need no draft model, and the names by which each may be given in place of one.
 NGRAM: Mapping[str, frozenset[str]] = MappingProxyType(
     {"ngram": frozenset({"ngram", "[ngram]"}), "ngram_gpu": frozenset({"ngram_gpu"})}
@@ -212,7 +210,7 @@ def unfollowed_speculation(text: object, version: Version, spec: ModelSpec) -> s
     told = speculation(text)
     if told is None:
         return _unread(text)
-    since = MTP_SINCE if told.method == MTP else SINCE
+    since = mtp_since(spec) if told.method == MTP else SINCE
     if version < since:
         return f"speculative-config with the method {told.method} is followed since vLLM {since} only"
     if told.method == MTP:
@@ -288,6 +286,8 @@ def cannot_draft(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Unavailable | N
     together = [words for words, is_set in _companions(args) if is_set]
     if together:
         return Unavailable(f"speculative-config together with {together[0]} is not modelled yet")
+    if early_runner(spec, args, gpu.capability):
+        return Unavailable(f"drafting by model runner V2 is not modelled for vLLM {args.vllm_version}")
     if gpu.vendor != "nvidia" or gpu.capability is None:
         return Unavailable(f"which graphs vLLM captures of drafted tokens is not known on {gpu.name}")
     return None

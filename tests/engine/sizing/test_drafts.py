@@ -21,6 +21,7 @@ from vram_engine.sizing.batch import batch
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.drafts import draft_state, with_draft
 from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.eras import era
 from vram_engine.sizing.kv_cache import KvLayout, kv_layout
 from vram_engine.sizing.speculative import captures_whole_steps
 from vram_engine.sizing.weights import BUFFERS, DRAFT, allocated_bytes, weights
@@ -99,7 +100,7 @@ def test_buffers_of_the_drafter() -> None:
     spec = spec_of(DRAFTS["DeepSeek-V3"])
     assert isinstance(spec.mtp, Draft)
     limits = batch(MTP, card("h100-sxm-80"), 8192, spec)
-    state = draft_state(spec, spec.mtp, MTP, limits)
+    state = draft_state(spec, spec.mtp, MTP, era(spec, MTP, HOPPER), limits)
     assert state.bytes == 8192 * 7168 * 2 + 8192 * 13 + 1024 * (44 + 2 * 20)
 
 
@@ -115,8 +116,8 @@ def test_embeddings_of_images_are_handed_over() -> None:
     spec = spec_of(DRAFTS["Qwen3.5-35B-A3B"])
     assert isinstance(spec.mtp, Draft)
     limits = batch(MTP, card("h100-sxm-80"), 8192, spec)
-    with_media = draft_state(spec, spec.mtp, MTP, limits).bytes
-    without = draft_state(spec, spec.mtp, replace(MTP, language_model_only=True), limits).bytes
+    with_media = draft_state(spec, spec.mtp, MTP, era(spec, MTP, HOPPER), limits).bytes
+    without = draft_state(spec, spec.mtp, replace(MTP, language_model_only=True), era(spec, MTP, HOPPER), limits).bytes
     assert with_media - without == (8192 * 2048 * 2 if spec.tower else 0)
 
 
@@ -134,7 +135,7 @@ def test_a_verdict_with_a_draft_layer() -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "gpu"),
     [
-        ("GLM-4.5-Air", f"# vram: vllm=0.28.0\ntensor-parallel-size: 4\n{SETTING}", "4xh200"),
+        ("GLM-4.5-Air", f"# vram: vllm=0.15.1\ntensor-parallel-size: 4\n{SETTING}", "4xh200"),
         ("GLM-4.5-Air", f"tensor-parallel-size: 4\nenable-lora: true\n{SETTING}", "4xh200"),
         ("GLM-4.5-Air", f"tensor-parallel-size: 2\npipeline-parallel-size: 2\n{SETTING}", "4xh200"),
         ("GLM-4.5-Air", f"tensor-parallel-size: 4\ncpu-offload-gb: 4\n{SETTING}", "4xh200"),

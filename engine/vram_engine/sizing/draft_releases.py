@@ -1,0 +1,65 @@
+"""Since which release drafting is followed, by method and model, and where a release does something else.
+
+Boundaries are the first release read with the layers as they are derived, in vllm/model_executor/models (*_mtp.py),
+v1/spec_decode (``load_model`` and ``_maybe_share_lm_head`` of runner V1) and ``use_v2_model_runner``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from vram_engine.facts.versions import Version
+from vram_engine.model.caches_kinds import Indexer
+from vram_engine.model.mtp import SPARES_PROJECTION
+from vram_engine.model.spec import ModelSpec
+from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.eras import V2_ALL, model_runner
+
+# Methods without a table here, on the runner that serves every model since.
+SINCE = Version(0, 32, 0)
+# Since then a prediction layer never keeps a head of its own beside the model's.
+MTP_SINCE = Version(0, 16, 0)
+# Where the layer came later, or was another before.
+MTP_ARCHITECTURES: Mapping[str, Version] = MappingProxyType(
+    {
+        "DeepseekV4ForCausalLM": V2_ALL,
+        "ExaoneMoEForCausalLM": Version(0, 20, 0),
+        "ExaoneMoeForCausalLM": Version(0, 20, 0),
+        "MiMoV2FlashForCausalLM": Version(0, 22, 0),
+        "MiMoV2ForCausalLM": Version(0, 22, 0),
+        # Before, states kept for every block left out those of drafts.
+        "NemotronHForCausalLM": Version(0, 22, 0),
+        "Qwen3_5ForCausalLM": Version(0, 18, 0),
+        "Qwen3_5MoeForCausalLM": Version(0, 18, 0),
+        "Qwen3_5ForConditionalGeneration": Version(0, 18, 0),
+        "Qwen3_5MoeForConditionalGeneration": Version(0, 18, 0),
+    }
+)
+# Since when the projection into the layer stays in 16 bits with NVFP4, as checkpoints have it.
+SPARED_SINCE: Mapping[str, Version] = MappingProxyType(
+    {
+        "Qwen3NextForCausalLM": Version(0, 25, 1),
+        "Qwen3_5ForCausalLM": Version(0, 20, 0),
+        "Qwen3_5MoeForCausalLM": Version(0, 20, 0),
+        "Qwen3_5ForConditionalGeneration": Version(0, 20, 0),
+        "Qwen3_5MoeForConditionalGeneration": Version(0, 20, 0),
+    }
+)
+
+
+def mtp_since(spec: ModelSpec) -> Version:
+    """The first release whose prediction layer of this model is followed."""
+    since = max(MTP_SINCE, MTP_ARCHITECTURES.get(spec.architecture, MTP_SINCE))
+    if any(isinstance(cache, Indexer) for cache in spec.caches):
+        # Which indices the layer shared with the model went from release to release.
+        return max(since, V2_ALL)
+    stored = spec.quantization
+    if stored is not None and stored.method == SPARES_PROJECTION:
+        return max(since, SPARED_SINCE.get(spec.architecture, since))
+    return since
+
+
+def early_runner(spec: ModelSpec, args: EngineArgs, capability: tuple[int, int] | None) -> bool:
+    """Whether model runner V2 drafts in a release before it served every model, which is not followed."""
+    return args.vllm_version < V2_ALL and model_runner(spec, args, capability) == "V2"
