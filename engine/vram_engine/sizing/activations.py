@@ -39,7 +39,7 @@ def activations(
     last_stage: bool = True,
 ) -> Term:
     """The activation peak of one rank, without CUDA graphs; ``because`` says which moment it is."""
-    batch = _profiled(batch, args)
+    batch = _profiled(batch, args, era)
     standing = _standing(spec, args, batch, era, gpu)
     moments = [_beside(standing, forward_peak(spec, args, batch, era, gpu))]
     if last_stage and spec.runner == "generate":
@@ -58,9 +58,12 @@ def activations(
     return total("activation", peak.because, *parts)
 
 
-def _profiled(batch: Batch, args: EngineArgs) -> Batch:
-    """The step of the profile run, which leaves room for what a draft model adds to each request (``_dummy_run``)."""
-    slots = drafting_slots(args) * batch.num_reqs
+def _profiled(batch: Batch, args: EngineArgs, era: Era) -> Batch:
+    """The step of the profile run, which leaves room for what a draft model adds to each request (``_dummy_run``).
+
+    Runner V1 leaves none.
+    """
+    slots = drafting_slots(args) * batch.num_reqs if era.runner != "V1" else 0
     return replace(batch, max_num_batched_tokens=max(1, batch.max_num_batched_tokens - slots)) if slots else batch
 
 

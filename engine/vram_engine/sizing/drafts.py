@@ -11,11 +11,13 @@ from dataclasses import replace
 from functools import lru_cache
 
 from vram_engine.facts.constants import constant
+from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
 from vram_engine.model.spec import Block, Draft, ModelSpec, Module, Rotary, Unavailable
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term, total
-from vram_engine.sizing.drafts_v1 import draft_graphs_v1, draft_state_v1
+from vram_engine.sizing.draft_releases import SINCE
+from vram_engine.sizing.drafts_v1 import draft_graphs_v1, draft_state_v1, token_map
 from vram_engine.sizing.encoder import sees_images
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
@@ -31,6 +33,8 @@ TOKEN_BUFFERS = 13
 SLOT_BUFFERS = 44
 # Drafted tokens, once with the requests and once with the drafter, and a confidence beside them.
 DRAFT_BUFFERS = 8 + 8 + 4
+# Since when EAGLE's rotary table is as long as the model's longest request.
+STRETCHED_SINCE = Version(0, 27, 0)
 # Token ids 4 and positions 8 of a draft model's first step (StandaloneARSpeculator).
 WIDENED_BUFFERS = 12
 
@@ -50,18 +54,23 @@ def with_draft(
     dtype = model_dtype(spec, args, capability)
     if isinstance(dtype, Refusal):
         return dtype
-    part = _draft_weights(spec, draft, _alone(args, draft, dtype), capability, max_model_len)
+    stretched = draft.states > 0 and args.vllm_version >= STRETCHED_SINCE
+    positions = max_model_len if stretched else 0
+    part = _draft_weights(spec, draft, _alone(args, draft, dtype), capability, positions)
     if not isinstance(part, Term):
         return part
+    mapped = token_map(draft) if args.vllm_version < SINCE else None
+    if mapped is not None:
+        part = replace(part, bytes=part.bytes + mapped.bytes, parts=(*part.parts, mapped))
     last = stages[-1]
     return (*stages[:-1], replace(last, bytes=last.bytes + part.bytes, parts=(*last.parts, part)))
 
 
 def _draft_weights(
-    spec: ModelSpec, draft: Draft, alone: EngineArgs, capability: tuple[int, int], max_model_len: int
+    spec: ModelSpec, draft: Draft, alone: EngineArgs, capability: tuple[int, int], positions: int
 ) -> Term | Refusal | Unavailable:
     """What a rank holds of the draft, with the tables that it may have of its own."""
-    own = weights(_without_shared(draft.spec, spec, max_model_len if draft.states else 0), alone, capability)
+    own = weights(_without_shared(draft.spec, spec, positions), alone, capability)
     if isinstance(own, Refusal | Unavailable):
         return own
     part = replace(own[0], name=DRAFT, because=_because(draft))
@@ -147,9 +156,11 @@ def draft_peak(spec: ModelSpec, draft: Draft, args: EngineArgs, batch: Batch, er
     slots, which runner V1 does not make of it.
     """
     tokens, hidden = batch.max_num_batched_tokens, spec.hidden_size * VALUE
-    kept = tokens * hidden * (max(1, draft.streams) + draft.states)
+    # Runner V1 gives the layers a buffer of its own in place of what it joins of several states.
+    states = 0 if era.runner == "V1" else draft.states
+    kept = tokens * hidden * (max(1, draft.streams) + states)
     forward = forward_peak(draft.spec, _alone(args, draft, args.dtype), batch, era, gpu)
-    joined = 0 if draft.is_model else tokens * (4 + draft.states) * hidden
+    joined = 0 if draft.is_model else tokens * (4 + states) * hidden
     sampled = Term("sampler", 0, "") if era.runner == "V1" else sampler_peak(spec, args, batch, era)
     widest = max(forward.bytes, joined, sampled.bytes)
     low, high = max(forward.low, joined, sampled.low), max(forward.high, joined, sampled.high)

@@ -1,4 +1,4 @@
-"""What layers that draft take on model runner V1, where it differs from runner V2: buffers and graphs.
+"""What layers that draft take on model runner V1, where it differs from runner V2: a map, buffers and graphs.
 
 Follows ``SpecDecodeBaseProposer`` (v1/spec_decode/llm_base_proposer.py; ``EagleProposer`` of eagle.py before 0.20).
 Symbols: T tokens of a step, R request slots, H hidden size, S hidden states handed over per token.
@@ -10,14 +10,25 @@ from vram_engine.facts.constants import constant
 from vram_engine.model.spec import Draft
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import Term
+from vram_engine.sizing.draft_releases import module_names
 from vram_engine.sizing.forward import VALUE
 
+TOKEN_MAP = "draft_id_to_target_id"
+TOKEN_ID = 8
 # Token ids 4, positions 8, a count 4 and the slot of the KV cache 8, for each token of a step.
 TOKEN_BUFFERS = 24
 # Which tokens were rejected or masked, a byte each, where a model drafts.
 MASKS = 2
 # The token that stands in for a draft, for each slot.
 SLOT_BUFFERS = 4
+
+
+def token_map(draft: Draft) -> Term | None:
+    """EAGLE-3's map from its tokens to the model's, which it had whether or not they were the same; 8 B a token."""
+    if draft.states == 0 or TOKEN_MAP in module_names(draft):
+        return None
+    vocab = draft.spec.vocab_size
+    return Term(TOKEN_MAP, vocab * TOKEN_ID, f"{vocab:,} token ids of {TOKEN_ID} B")
 
 
 def draft_state_v1(draft: Draft, limits: Batch) -> Term:

@@ -172,7 +172,7 @@ def model_runner(spec: ModelSpec, args: EngineArgs, capability: tuple[int, int] 
         return "V1" if _v1_supported(spec, args, capability) else "V0"
     if version >= V2_ALL:
         return "V2"
-    return "V2" if _v2_by_default(spec, version) else "V1"
+    return "V2" if _v2_by_default(spec, version) and args.speculative_method != "draft_model" else "V1"
 
 
 def _v1_supported(spec: ModelSpec, args: EngineArgs, capability: tuple[int, int] | None) -> bool:

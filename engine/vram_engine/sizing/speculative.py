@@ -18,7 +18,7 @@ from vram_engine.hardware import Gpu
 from vram_engine.model.caches import ChunkedLocal, FullAttention, SlidingWindow
 from vram_engine.model.spec import Draft, ModelSpec, Unavailable
 from vram_engine.sizing.budget import Term
-from vram_engine.sizing.draft_releases import SINCE, early_runner, mtp_since
+from vram_engine.sizing.draft_releases import SINCE, apart_on_v1, early_runner, mtp_since, unfollowed_on_v1
 from vram_engine.sizing.engine_args import EngineArgs
 
 # Methods that need no draft model, and the names by which each may be given in place of one.
@@ -211,12 +211,13 @@ def unfollowed_speculation(text: object, version: Version, spec: ModelSpec) -> s
     if told is None:
         return _unread(text)
     since = mtp_since(spec) if told.method == MTP else SINCE
-    if version < since:
+    on_v1 = told.method in NAMES_A_MODEL and apart_on_v1(told.method, version, spec)
+    if version < since and not on_v1:
         return f"speculative-config with the method {told.method} is followed since vLLM {since} only"
     if told.method == MTP:
         return spec.mtp.reason if isinstance(spec.mtp, Unavailable) else None
     if told.method in NAMES_A_MODEL:
-        return _unfollowed_model(spec, told)
+        return _unfollowed_model(spec, told, version)
     plain = all(isinstance(cache, _PLAIN) for cache in spec.caches)
     if spec.runner != "generate" or not spec.caches or not plain:
         return f"what drafting tokens takes with the layers of {spec.architecture[:60]} is not modelled yet"
@@ -234,8 +235,14 @@ def _unread(text: object) -> str:
     return "speculative-config is followed for ngram, ngram_gpu, mtp, draft_model and eagle3, without more settings"
 
 
-def _unfollowed_model(spec: ModelSpec, told: Speculation) -> str | None:
+def _unfollowed_model(spec: ModelSpec, told: Speculation, version: Version) -> str | None:
     """Why the model that drafts is not followed: it is not known, or not of the kind that is."""
+    reason = _unfollowed_kind(spec, told)
+    layers = drafting_layers(spec, told.method) if reason is None and version < SINCE else None
+    return reason if layers is None else unfollowed_on_v1(spec, layers, version)
+
+
+def _unfollowed_kind(spec: ModelSpec, told: Speculation) -> str | None:
     draft = spec.draft
     if draft is None:
         return f"the draft model {(told.model or '')[:80]} is not known yet"
@@ -258,11 +265,16 @@ def _unfollowed_model(spec: ModelSpec, told: Speculation) -> str | None:
 
 def drafter(spec: ModelSpec, args: EngineArgs) -> Draft | None:
     """The layers that draft tokens, if any."""
-    if args.speculative_method == MTP and isinstance(spec.mtp, Draft):
+    return None if args.speculative_method is None else drafting_layers(spec, args.speculative_method)
+
+
+def drafting_layers(spec: ModelSpec, method: str) -> Draft | None:
+    """The layers that draft tokens by a method: the model's own, or those of the model that drafts for it."""
+    if method == MTP and isinstance(spec.mtp, Draft):
         return spec.mtp
-    if args.speculative_method not in NAMES_A_MODEL or not isinstance(spec.draft, ModelSpec):
+    if method not in NAMES_A_MODEL or not isinstance(spec.draft, ModelSpec):
         return None
-    if args.speculative_method == DRAFT_MODEL:
+    if method == DRAFT_MODEL:
         return Draft(_behind(spec.num_layers, spec.draft), streams=0)
     eagle = spec.draft.eagle3
     return replace(eagle, spec=_behind(spec.num_layers, eagle.spec)) if isinstance(eagle, Draft) else None

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.engine.sizing.test_activations import card
-from tests.engine.sizing.test_drafts import DRAFTS, SETTING, plan, spec_of
+from tests.engine.sizing.test_drafts import DRAFTS, EAGLE, HEAD, SETTING, SMALL, TARGET, llama, named, plan, spec_of
 from tests.engine.sizing.test_weights_table import MODELS
 from vram_engine.analysis import Context, analyse
 from vram_engine.facts.versions import Version
@@ -136,3 +136,80 @@ def test_the_projection_that_nvfp4_left_in_16_bits(version: str, known: bool) ->
     config = config | {"text_config": config["text_config"] | row["more_text"]}
     config |= {"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4", "ignore": ["mtp*"]}}
     assert (verdict(config, f"# vram: vllm={version}\nmax-model-len: 4096\n", "h200") != "unknown") is known
+
+
+APART = [
+    ("eagle3", '{"model": "org/small", "method": "eagle3", "num_speculative_tokens": 3}', HEAD),
+    ("draft_model", '{"model": "org/small", "num_speculative_tokens": 3}', SMALL),
+]
+
+
+@pytest.mark.parametrize(("method", "setting", "draft"), APART)
+@pytest.mark.parametrize(
+    ("version", "methods"),
+    [
+        ("0.15.1", ()),
+        ("0.16.0", ("eagle3", "draft_model")),
+        ("0.22.0", ("eagle3", "draft_model")),
+        ("0.26.0", ("draft_model",)),
+        ("0.28.0", ("draft_model",)),
+        ("0.29.0", ()),
+    ],
+)
+def test_releases_that_draft_with_another_model(
+    method: str, setting: str, draft: dict, version: str, methods: tuple[str, ...]
+) -> None:
+    """As long as runner V1 serves the model; runner V2 does from 0.24 on, but not with a draft model."""
+    known = {"large": llama(TARGET), "small": llama(draft)}
+    found, _ = named(known, f"# vram: vllm={version}\nspeculative-config: {setting}\n")
+    assert (found.verdict == "fits") is (method in methods), found.unmodelled
+
+
+@pytest.mark.parametrize(
+    ("target", "draft", "version", "followed"),
+    [
+        ({}, {"norm_before_fc": True}, "0.21.0", False),
+        ({}, {"norm_before_fc": True}, "0.22.0", True),
+        ({}, {"num_aux_hidden_states": 4}, "0.21.0", False),
+        ({"architectures": ["MistralForCausalLM"], "model_type": "mistral"}, {}, "0.22.0", False),
+    ],
+)
+def test_eagle_heads_that_releases_do_not_know(target: dict, draft: dict, version: str, followed: bool) -> None:
+    """Norms and other numbers of states came with 0.22; not every model hands over its states."""
+    known = {"large": llama(TARGET | target), "small": llama(HEAD | draft)}
+    found, _ = named(known, f"# vram: vllm={version}\nspeculative-config: {APART[0][1]}\n")
+    assert (found.verdict == "fits") is followed, found.unmodelled
+
+
+@pytest.mark.parametrize(("version", "positions"), [(Version(0, 22, 0), 2048), (Version(0, 28, 0), 131072)])
+def test_an_eagle_head_has_a_short_rotary_table_at_first(version: Version, positions: int) -> None:
+    """Its own 2048 positions of 128 values up to 0.26, then as many as the model takes; the rest weighs the same."""
+    spec, args = llama(TARGET, llama(HEAD)), replace(EAGLE, vllm_version=version)
+    stages = weights(spec, args, HOPPER)
+    assert isinstance(stages, tuple)
+    found = with_draft(stages, spec, args, HOPPER, 131072)
+    assert isinstance(found, tuple)
+    assert found[0].bytes - stages[0].bytes == 849_635_328 + positions * 128 * 2
+
+
+def test_an_eagle_head_with_all_tokens_has_a_map_all_the_same() -> None:
+    """128,256 ids of 8 B more than the 96,256 rows of 4096 values and the 32,000 ids of the map account for."""
+    sizes = []
+    for head in (HEAD, HEAD | {"draft_vocab_size": 128256}):
+        spec, args = llama(TARGET, llama(head)), replace(EAGLE, vllm_version=Version(0, 22, 0))
+        stages = weights(spec, args, HOPPER)
+        assert isinstance(stages, tuple)
+        found = with_draft(stages, spec, args, HOPPER, 131072)
+        assert isinstance(found, tuple)
+        sizes.append(found[0].bytes - stages[0].bytes)
+    assert sizes[1] - sizes[0] == 96256 * 4096 * 2 + (128256 - 32000) * 8
+
+
+def test_a_draft_model_is_profiled_with_the_whole_step() -> None:
+    """Runner V1 leaves no room in the profiled step for what the draft adds to each request."""
+    spec = llama(TARGET, llama(SMALL))
+    args = replace(EAGLE, vllm_version=Version(0, 28, 0), speculative_method="draft_model")
+    found = startup(spec, args, card("h100-sxm-80"), (Term("weights", 16 * GIB, ""),), max_model_len=8192)
+    assert isinstance(found, StartupBudget), found
+    (activation,) = [part for part in found.stages[0].spent.parts if part.name == "activation"]
+    assert "8,192 hidden states" in activation.because
