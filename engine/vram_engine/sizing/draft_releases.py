@@ -41,7 +41,7 @@ MTP_SINCE = Version(0, 16, 0)
 # Where the layer came later, or was another before.
 MTP_ARCHITECTURES: Mapping[str, Version] = MappingProxyType(
     {
-        "DeepseekV4ForCausalLM": V2_ALL,
+        "DeepseekV4ForCausalLM": Version(0, 20, 0),
         "ExaoneMoEForCausalLM": Version(0, 20, 0),
         "ExaoneMoeForCausalLM": Version(0, 20, 0),
         "MiMoV2FlashForCausalLM": Version(0, 22, 0),

@@ -108,7 +108,7 @@ def _because(draft: Draft) -> str:
 
 def _alone(args: EngineArgs, draft: Draft, dtype: str) -> EngineArgs:
     """The arguments under which what drafts is loaded: in the model's dtype; quantized only as its checkpoint is."""
-    own = replace(args, pipeline_parallel_size=1, speculative_method=None, num_speculative_tokens=0)
+    own = replace(args, pipeline_parallel_size=1, speculative_method=None, num_speculative_tokens=0, cpu_offload_gb=0.0)
     return replace(own, dtype=dtype, quantization=None, max_model_len=None) if draft.is_apart else own
 
 

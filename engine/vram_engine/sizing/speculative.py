@@ -313,7 +313,8 @@ def _companions(args: EngineArgs) -> tuple[tuple[str, bool], ...]:
         ("decode context parallelism", args.decode_context_parallel_size > 1),
         ("pipeline parallelism", layers and args.pipeline_parallel_size > 1),
         ("a tensor parallel size of its own", args.draft_tensor_parallel_size not in (None, args.tensor_parallel_size)),
-        ("CPU offload", layers and args.cpu_offload_gb > 0),
+        # Layers of one's own are not built by ``make_layers``, which moves them; those of a model are.
+        ("CPU offload", args.speculative_method == DRAFT_MODEL and args.cpu_offload_gb > 0),
         ("data parallelism", args.speculative_method in NAMES_A_MODEL and args.data_parallel_size > 1),
     )
 

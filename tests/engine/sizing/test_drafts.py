@@ -138,7 +138,6 @@ def test_a_verdict_with_a_draft_layer() -> None:
         ("GLM-4.5-Air", f"# vram: vllm=0.15.1\ntensor-parallel-size: 4\n{SETTING}", "4xh200"),
         ("GLM-4.5-Air", f"tensor-parallel-size: 4\nenable-lora: true\n{SETTING}", "4xh200"),
         ("GLM-4.5-Air", f"tensor-parallel-size: 2\npipeline-parallel-size: 2\n{SETTING}", "4xh200"),
-        ("GLM-4.5-Air", f"tensor-parallel-size: 4\ncpu-offload-gb: 4\n{SETTING}", "4xh200"),
         ("GLM-4.5-Air", f"tensor-parallel-size: 4\n{SETTING}", "4xmi300x"),
         (
             "GLM-4.5-Air",
@@ -151,6 +150,19 @@ def test_a_verdict_with_a_draft_layer() -> None:
 def test_what_is_not_followed_leaves_no_verdict(name: str, settings: str, gpu: str) -> None:
     """Another release, GPU or companion leaves the verdict unknown."""
     assert plan(name, settings, gpu).verdict == "unknown"
+
+
+def test_the_layer_stays_when_weights_move_to_the_cpu() -> None:
+    """Of the model's layers 4 GiB move; the draft layer is built in another way and stays whole."""
+    spec = spec_of(DRAFTS["GLM-4.5-Air"])
+    parts = []
+    for args in (replace(MTP, tensor_parallel_size=4), replace(MTP, tensor_parallel_size=4, cpu_offload_gb=4.0)):
+        stages = weights(spec, args, HOPPER)
+        assert isinstance(stages, tuple)
+        found = with_draft(stages, spec, args, HOPPER, 8192)
+        assert isinstance(found, tuple)
+        parts += [part.bytes for part in found[0].parts if part.name == DRAFT]
+    assert parts == [1239727616] * 2
 
 
 @pytest.mark.parametrize("count", [0, 2, -1, "one", None])

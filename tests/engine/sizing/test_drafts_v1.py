@@ -49,6 +49,19 @@ def test_the_cache_of_a_log() -> None:
     assert layout.capacity_tokens((round(74.765 * GIB),)) == 6_455_296
 
 
+@pytest.mark.parametrize("version", [Version(0, 22, 0), Version(0, 25, 0), Version(0, 27, 0)])
+def test_the_layer_joins_the_windows_of_deepseek_v4(version: Version) -> None:
+    """The 44th layer with a window falls into a group that had room for it, so that a block is as large as before."""
+    spec = spec_of(DRAFTS["DeepSeek-V4-Flash"])
+    args = replace(V1, vllm_version=version, tensor_parallel_size=4, kv_cache_dtype="fp8")
+    blocks = []
+    for each in (args, replace(args, speculative_method=None, num_speculative_tokens=0)):
+        layout = kv_layout(spec, each, HOPPER, max_num_batched_tokens=8192, max_model_len=65536)
+        assert isinstance(layout, KvLayout), layout
+        blocks.append(layout.bytes_per_block[0])
+    assert blocks[0] == blocks[1]
+
+
 @pytest.mark.parametrize("version", [Version(0, 20, 0), Version(0, 24, 0), Version(0, 28, 0)])
 def test_the_layer_weighs_the_same(version: Version) -> None:
     """Table and head are the model's in these releases too."""
@@ -114,7 +127,8 @@ def test_a_verdict_on_runner_v1() -> None:
         ("mimo", "0.24.0", True),
         ("mimo", "0.25.1", False),
         ("DeepSeek-V3.2", "0.28.0", False),
-        ("DeepSeek-V4-Flash", "0.27.1", False),
+        ("DeepSeek-V4-Flash", "0.27.1", True),
+        ("DeepSeek-V4-Flash", "0.28.0", False),
         ("exaone", "0.19.1", False),
         ("exaone", "0.20.0", True),
         ("MiMo-V2-Flash", "0.21.0", False),
@@ -124,7 +138,9 @@ def test_a_verdict_on_runner_v1() -> None:
 )
 def test_releases_that_draft_otherwise(name: str, version: str, known: bool) -> None:
     """Runner V2 before it served all models, and layers that were none yet or others, leave no verdict."""
-    found = plan(name, f"# vram: vllm={version}\nmax-model-len: 4096\ntensor-parallel-size: 8\n{SETTING}", "8xh200")
+    packed = "kv-cache-dtype: fp8\n" if "V4" in name else ""
+    settings = f"# vram: vllm={version}\nmax-model-len: 4096\ntensor-parallel-size: 8\n{packed}{SETTING}"
+    found = plan(name, settings, "8xh200")
     assert (found.verdict != "unknown") is known, found.unmodelled
 
 
