@@ -49,7 +49,7 @@ def activations(
     if first_stage and (tower := encoder_peak(spec, args, batch, era, gpu)) is not None:
         moments.append(tower)
     if first_stage and benchmarks_embedding(spec, args, era):
-        moments.append(compile_peak(spec, args, batch))
+        moments.append(_beside(_waiting(spec, args, batch), compile_peak(spec, args, batch)))
     peak = max(moments, key=lambda moment: moment.bytes)
     band = (max(moment.low for moment in moments), max(moment.high for moment in moments))
     parts = [replace(peak, spread=band), _workspace(gpu)]
@@ -77,6 +77,13 @@ def _standing(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gp
     draft = drafter(spec, args)
     kept += 0 if draft is None else draft.states * batch.max_num_batched_tokens * spec.hidden_size * VALUE
     return replace(shared, bytes=shared.bytes + kept, spread=(shared.low, shared.high + kept))
+
+
+def _waiting(spec: ModelSpec, args: EngineArgs, batch: Batch) -> Term:
+    """Hidden states that wait while the layers that draft are compiled, which read the embedding table as well."""
+    draft = drafter(spec, args)
+    states = 0 if draft is None else 1 + draft.states
+    return Term("waiting states", states * batch.max_num_batched_tokens * spec.hidden_size * VALUE, "")
 
 
 def _beside(standing: Term, moment: Term) -> Term:

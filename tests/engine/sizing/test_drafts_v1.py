@@ -14,6 +14,7 @@ from vram_engine.facts.versions import Version
 from vram_engine.model import from_config
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Draft, ModelSpec
+from vram_engine.sizing.activations import activations
 from vram_engine.sizing.batch import batch
 from vram_engine.sizing.budget import GIB, Term
 from vram_engine.sizing.cuda_graphs import capture_sizes, full_graph_sizes
@@ -86,14 +87,14 @@ def test_sizes_are_rounded_up_to_whole_requests() -> None:
 
 
 def test_drafts_are_rejected_on_logits_of_two_tokens_a_request() -> None:
-    """Those in 16 bits and a float32 copy and a half beside the usual: 10 B for each of 256 × 151,552 logits."""
+    """Beside the usual 14 B: two rows of 16 bits, two copies and a reciprocal; 16 B for 256 × 151,552 logits."""
     spec, gpu = spec_of(DRAFTS["GLM-4.5-Air"]), card("l40s")
     plain = replace(V1, speculative_method=None, num_speculative_tokens=0)
     peaks = [
         sampler_peak(spec, args, batch(args, gpu, 8192, spec), era(spec, args, gpu.capability)).bytes
         for args in (V1, plain)
     ]
-    assert peaks[0] - peaks[1] == 256 * 151552 * 10
+    assert peaks[0] - peaks[1] == 256 * 151552 * 16
 
 
 def test_buffers_of_the_drafter() -> None:
@@ -229,3 +230,17 @@ def test_a_draft_model_is_profiled_with_the_whole_step() -> None:
     assert isinstance(found, StartupBudget), found
     (activation,) = [part for part in found.stages[0].spent.parts if part.name == "activation"]
     assert "8,192 hidden states" in activation.because
+
+
+def test_hidden_states_wait_while_the_layer_is_compiled() -> None:
+    """2048 tokens × 2048 values beside the copy of the embedding table that a first compilation times kernels on."""
+    spec, gpu = spec_of(DRAFTS["Qwen3.5-35B-A3B"]), card("rtx-3090")
+    plain = replace(V1, speculative_method=None, num_speculative_tokens=0)
+    peaks = []
+    for args in (V1, plain):
+        small = replace(args, max_num_seqs=2, max_num_batched_tokens=2048, language_model_only=True)
+        limits, regime = batch(small, gpu, 8192, spec), era(spec, small, gpu.capability)
+        (peak, _) = activations(spec, small, limits, regime, gpu).parts
+        assert "embedding table" in peak.because
+        peaks.append(peak.bytes)
+    assert peaks[0] - peaks[1] == 2048 * 2048 * 2
