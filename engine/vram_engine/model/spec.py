@@ -174,7 +174,7 @@ class Block:
 
 Storage = Literal["packed-int", "int8", "fp8", "nvfp4", "mxfp4", "mxfp8", "bnb4", "bnb8"]
 Strategy = Literal["tensor", "channel", "group", "block"]
-Matching = Literal["exact", "substring", "suffix", "patterns", "globs", "regexes"]
+Matching = Literal["exact", "substring", "suffix", "patterns", "globs", "regexes", "searched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,8 @@ class CheckpointQuantization:
 
     ``method`` is vLLM's name. ``default`` is the format of every linear that no entry of ``targets`` (pattern, format)
     names; that of routed experts may be another, ``experts_default``. ``ignored`` are modules left
-    in full precision, read by the rules of ``matching``. ``lm_head`` is whether the output head is quantized as well;
+    in full precision, read by the rules of ``matching``; beside what is named by ``targets``, so are modules below none
+    of the names in ``within``, if there are any. ``lm_head`` is whether the output head is quantized as well;
     ``kv_cache`` the KV cache format that the checkpoint declares.
     """
 
@@ -216,6 +217,7 @@ class CheckpointQuantization:
     experts_only: bool = False
     experts_default: WeightFormat | None = None
     kv_cache: str | None = None
+    within: tuple[str, ...] = ()
 
     @property
     def bits(self) -> int | None:
