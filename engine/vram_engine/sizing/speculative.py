@@ -16,6 +16,7 @@ from types import MappingProxyType
 from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
 from vram_engine.model.caches import ChunkedLocal, FullAttention, SlidingWindow
+from vram_engine.model.mtp import BUILDERS as PREDICTS
 from vram_engine.model.spec import Draft, ModelSpec, Unavailable
 from vram_engine.sizing.budget import Term
 from vram_engine.sizing.draft_releases import SINCE, apart_on_v1, early_runner, mtp_since, unfollowed_on_v1
@@ -122,7 +123,7 @@ _SCANNED_LEAST = 16
 class Speculation:
     """A readable ``--speculative-config`` of a method that is followed.
 
-    ``model`` and ``revision`` name a draft model.
+    ``model`` and ``revision`` name a draft model, or the checkpoint of prediction layers.
     """
 
     method: str
@@ -137,13 +138,15 @@ def speculation(text: object) -> Speculation | None:
     told = _told(text)
     if told is None:
         return None
-    drafted, method = _count(told.get("num_speculative_tokens")), _method(told)
+    method = _method(told)
+    # A prediction layer drafts one token where nothing else is asked for (``n_predict``).
+    drafted = _count(told.get("num_speculative_tokens", 1 if method == MTP else None))
     if method is None or drafted is None or not set(told) <= _KEYS.get(method, _READ) or not _windows_hold(told):
         return None
     ranks = None if told.get(_RANKS) is None else _count(told.get(_RANKS))
     if _RANKS in told and ranks is None:
         return None
-    if method not in NAMES_A_MODEL:
+    if method not in NAMES_A_MODEL and not (method == MTP and "model" in told):
         return Speculation(method, drafted, draft_tensor_parallel_size=ranks)
     model, revision = told.get("model"), told.get("revision")
     if not isinstance(model, str) or not (revision is None or isinstance(revision, str)):
@@ -172,7 +175,7 @@ def _method(told: Mapping[str, object]) -> str | None:
     if method in (None, DRAFT_MODEL):
         return _method_by_name(model) if isinstance(model, str) else None
     if isinstance(method, str) and method in MTP_NAMES:
-        return MTP if model is None else None
+        return MTP if model is None or (isinstance(model, str) and model.strip()) else None
     if not isinstance(method, str) or method not in NGRAM:
         return None
     return method if model is None or (isinstance(model, str) and model in NGRAM[method]) else None
@@ -215,7 +218,7 @@ def unfollowed_speculation(text: object, version: Version, spec: ModelSpec) -> s
     if version < since and not on_v1:
         return f"speculative-config with the method {told.method} is followed since vLLM {since} only"
     if told.method == MTP:
-        return spec.mtp.reason if isinstance(spec.mtp, Unavailable) else None
+        return spec.mtp.reason if isinstance(spec.mtp, Unavailable) else _unfollowed_checkpoint(spec, told)
     if told.method in NAMES_A_MODEL:
         return _unfollowed_model(spec, told, version)
     plain = all(isinstance(cache, _PLAIN) for cache in spec.caches)
@@ -233,6 +236,17 @@ def _unread(text: object) -> str:
     if isinstance(method, str) and method in WITH_LAYERS:
         return f"the layers of {method} drafters are not modelled yet"
     return "speculative-config is followed for ngram, ngram_gpu, mtp, draft_model and eagle3, without more settings"
+
+
+def _unfollowed_checkpoint(spec: ModelSpec, told: Speculation) -> str | None:
+    """Why the checkpoint that is named for prediction layers is not followed: it is not known, or not the model's."""
+    draft = spec.draft
+    if told.model is None:
+        return None
+    if not isinstance(draft, ModelSpec):
+        return f"the model {told.model[:80]} is not known{f': {draft.reason}' if draft else ' yet'}"
+    same = replace(draft, draft=None) == replace(spec, draft=None)
+    return None if same else "layers for multi-token prediction of another checkpoint are not modelled yet"
 
 
 def _unfollowed_model(spec: ModelSpec, told: Speculation, version: Version) -> str | None:
@@ -256,6 +270,8 @@ def _unfollowed_kind(spec: ModelSpec, told: Speculation) -> str | None:
     if told.method == EAGLE3:
         known = spec.architecture in EAGLE3_TARGETS
         return None if known else f"what {spec.architecture[:60]} hands to EAGLE-3 is not modelled yet"
+    if draft.architecture in PREDICTS:
+        return f"of {draft.architecture[:60]} vLLM takes the prediction layers to draft, which is not modelled yet"
     stored = draft.quantization
     # The draft's modules have a prefix of their own, which lists of exceptions may or may not mean.
     if stored is not None and (stored.ignored or stored.targets or stored.lm_head):

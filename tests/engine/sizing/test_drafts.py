@@ -152,6 +152,37 @@ def test_what_is_not_followed_leaves_no_verdict(name: str, settings: str, gpu: s
     assert plan(name, settings, gpu).verdict == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("named", "known", "verdict"),
+    [
+        ("org/GLM-4.5-Air", {}, "fits"),
+        ("org/again", {"again": {}}, "fits"),
+        ("org/other", {"other": {"num_hidden_layers": 45}}, "unknown"),
+        ("org/missing", {}, "unknown"),
+    ],
+)
+def test_the_checkpoint_of_the_layer_may_be_named(named: str, known: dict[str, dict], verdict: str) -> None:
+    """It may be the model's own, or one that is the same in all that counts; another is not followed."""
+    config = config_of(DRAFTS["GLM-4.5-Air"])
+    specs = {"GLM-4.5-Air": from_config(config)} | {name: from_config(config | more) for name, more in known.items()}
+    models = {ModelRef(f"org/{name}"): FoundModel(spec, "declared") for name, spec in specs.items()}
+    setting = f'speculative-config: {{"method": "mtp", "model": "{named}", "num_speculative_tokens": 1}}\n'
+    text = f"# vram: gpu=4xh200\nmodel: org/GLM-4.5-Air\ntensor-parallel-size: 4\n{setting}"
+    analysis = analyse(text, Context(models=models))
+    assert analysis.plans[0].verdict == verdict, analysis.plans[0].unmodelled
+    assert analysis.wants == (frozenset() if ModelRef(named) in models else {ModelRef(named)})
+
+
+def test_a_model_with_a_prediction_layer_is_no_draft_model() -> None:
+    """vLLM takes the layer of it, whatever the method says."""
+    known = {ModelRef("org/GLM-4.5-Air"): FoundModel(spec_of(DRAFTS["GLM-4.5-Air"]), "declared")}
+    setting = 'speculative-config: {"model": "org/GLM-4.5-Air", "num_speculative_tokens": 1}\n'
+    text = f"# vram: gpu=8xh200\nmodel: org/GLM-4.5-Air\ntensor-parallel-size: 8\n{setting}"
+    (found,) = analyse(text, Context(models=known)).plans
+    assert found.verdict == "unknown"
+    assert "prediction layers" in found.unmodelled[0].reason
+
+
 def test_the_layer_stays_when_weights_move_to_the_cpu() -> None:
     """Of the model's layers 4 GiB move; the draft layer is built in another way and stays whole."""
     spec = spec_of(DRAFTS["GLM-4.5-Air"])
