@@ -264,7 +264,8 @@ class ModelSpec:
     ``renames`` turn prefixes of checkpoint names into vLLM's. With ``shapes_guessed`` only the parameter count is
     known, and the shapes are those of the nearest known size. ``mtp`` are the layers for multi-token prediction that
     the checkpoint carries, or why they are not known. ``draft`` is another model that drafts for this one, where the
-    deployment names one, or why it is not known. ``eagle3`` is what the checkpoint is as a drafter of that kind.
+    deployment names one, or why it is not known. ``eagle`` and ``eagle3`` are what the checkpoint is as a
+    drafter of that kind.
     """
 
     architecture: str
@@ -293,6 +294,7 @@ class ModelSpec:
     shapes_guessed: bool = False
     mtp: Draft | Unavailable | None = None
     draft: ModelSpec | Unavailable | None = None
+    eagle: Draft | Unavailable | None = None
     eagle3: Draft | Unavailable | None = None
 
 
@@ -304,13 +306,14 @@ class Draft:
     The modules of ``spec`` are what they hold beside what they share with the model (rotary tables, and where they are
     no model of their own the embedding table and the head); the layers of its caches count on from the model's.
     ``sees_media`` is whether they take embeddings of images. EAGLE-3 makes what it is handed of the hidden states of
-    ``states`` layers.
+    ``states`` layers. ``tables`` is whether a checkpoint of its own may bring tables that it shares otherwise.
     """
 
     spec: ModelSpec
     streams: int = 1
     sees_media: bool = False
     states: int = 0
+    tables: bool = False
 
     @property
     def is_model(self) -> bool:
@@ -320,7 +323,7 @@ class Draft:
     @property
     def is_apart(self) -> bool:
         """Whether it has a checkpoint of its own."""
-        return self.is_model or self.states > 0
+        return self.is_model or self.tables
 
     @property
     def layers(self) -> int:

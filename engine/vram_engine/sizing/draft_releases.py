@@ -90,7 +90,7 @@ def unfollowed_on_v1(spec: ModelSpec, draft: Draft, version: Version) -> str | N
     kinds = {type(cache) for cache in (*spec.caches, *draft.spec.caches)}
     if len(kinds) > 1 and draft.layers > 1:
         return "layers that draft in several groups of the KV cache are not modelled for model runner V1"
-    if draft.is_model:
+    if draft.states == 0:
         return None
     if version < EAGLE3_TARGETS_ON_V1.get(spec.architecture, V2_ALL):
         return f"vLLM {version} is not known to hand hidden states of {spec.architecture[:60]} to EAGLE-3"

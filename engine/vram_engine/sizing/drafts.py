@@ -54,7 +54,7 @@ def with_draft(
     dtype = model_dtype(spec, args, capability)
     if isinstance(dtype, Refusal):
         return dtype
-    stretched = draft.states > 0 and args.vllm_version >= STRETCHED_SINCE
+    stretched = draft.tables and args.vllm_version >= STRETCHED_SINCE
     positions = max_model_len if stretched else 0
     part = _draft_weights(spec, draft, _alone(args, draft, dtype), capability, positions)
     if not isinstance(part, Term):
@@ -74,7 +74,7 @@ def _draft_weights(
     if isinstance(own, Refusal | Unavailable):
         return own
     part = replace(own[0], name=DRAFT, because=_because(draft))
-    if not draft.states:
+    if not draft.tables:
         return part
     tables = weights(_only_tables(draft.spec), alone, capability)
     if isinstance(tables, Refusal | Unavailable):
@@ -103,6 +103,8 @@ def _because(draft: Draft) -> str:
         return (
             f"{layers} of EAGLE-3 with a head of {draft.spec.vocab_size:,} tokens at most, and the table of the model"
         )
+    if draft.tables:
+        return f"{layers} of EAGLE with the table and head of the model"
     return f"{layers} for multi-token prediction, with the table and head of the model"
 
 

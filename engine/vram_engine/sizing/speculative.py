@@ -28,12 +28,15 @@ NGRAM: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 MTP = "mtp"
 DRAFT_MODEL = "draft_model"
+EAGLE = "eagle"
 EAGLE3 = "eagle3"
 # Methods that name a model which drafts, and those whose layers run on every step of the model.
-NAMES_A_MODEL = frozenset({DRAFT_MODEL, EAGLE3})
+NAMES_A_MODEL = frozenset({DRAFT_MODEL, EAGLE, EAGLE3})
 _HAS_LAYERS = NAMES_A_MODEL | {MTP}
 # vLLM tells other kinds of drafters by these parts of the name, whatever the method says (``__post_init__``).
-_OTHER_DRAFTERS = ("eagle-", "eagle3", "dflash", "dspark")
+_OTHER_DRAFTERS: Mapping[str, str | None] = MappingProxyType(
+    {"eagle-": EAGLE, "eagle3": EAGLE3, "dflash": None, "dspark": None}
+)
 # Older names of the method, of which each may stand for any model (``MTPModelTypes``).
 MTP_NAMES = frozenset(
     {
@@ -87,7 +90,7 @@ _IDLE: Mapping[str, object] = MappingProxyType(
 )
 # Methods that are not followed: those for which vLLM leaves model runner V2 (config/vllm.py), and others with layers.
 SERVED_BY_V1 = frozenset({"custom_class", "medusa", "mlp_speculator", "suffix"})
-WITH_LAYERS = frozenset({"dflash", "dspark", "eagle", "extract_hidden_states"})
+WITH_LAYERS = frozenset({"dflash", "dspark", "extract_hidden_states"})
 # Classes that hand over the hidden states of several layers (``SupportsEagle3``), as far as the rest is followed.
 EAGLE3_TARGETS = frozenset(
     {
@@ -103,6 +106,8 @@ EAGLE3_TARGETS = frozenset(
         "Qwen3MoeForCausalLM",
     }
 )
+# Decoders whose last hidden states EAGLE reads, as far as the rest is followed.
+EAGLE_TARGETS = frozenset({"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"})
 # Layers of which nothing but the tokens of a request counts.
 _PLAIN = FullAttention | SlidingWindow | ChunkedLocal
 
@@ -170,8 +175,8 @@ def _method(told: Mapping[str, object]) -> str | None:
     method, model = told.get("method"), told.get("model")
     if method is None and isinstance(model, str) and model in _NAMED_AS_MODEL:
         return "ngram"
-    if method == EAGLE3:
-        return EAGLE3 if isinstance(model, str) and model.strip() else None
+    if method in (EAGLE, EAGLE3):
+        return str(method) if isinstance(model, str) and model.strip() else None
     if method in (None, DRAFT_MODEL):
         return _method_by_name(model) if isinstance(model, str) else None
     if isinstance(method, str) and method in MTP_NAMES:
@@ -182,13 +187,13 @@ def _method(told: Mapping[str, object]) -> str | None:
 
 
 def _method_by_name(model: str) -> str | None:
-    """What drafts under a name, as far as vLLM goes by names: a model, EAGLE-3, or what is not followed."""
+    """What drafts under a name, as far as vLLM goes by names: a model, EAGLE, or what is not followed."""
     dotted = model.split(".")
     is_class = "/" not in model and len(dotted) > 1 and all(part.isidentifier() for part in dotted)
     if not model.strip() or is_class:
         return None
     other = next((part for part in _OTHER_DRAFTERS if part in model.lower()), None)
-    return DRAFT_MODEL if other is None else EAGLE3 if other == EAGLE3 else None
+    return DRAFT_MODEL if other is None else _OTHER_DRAFTERS[other]
 
 
 def _windows_hold(told: Mapping[str, object]) -> bool:
@@ -235,7 +240,9 @@ def _unread(text: object) -> str:
         return f"drafting by {method} is not modelled; vLLM serves it with its older model runner V1"
     if isinstance(method, str) and method in WITH_LAYERS:
         return f"the layers of {method} drafters are not modelled yet"
-    return "speculative-config is followed for ngram, ngram_gpu, mtp, draft_model and eagle3, without more settings"
+    return (
+        "speculative-config is followed for ngram, ngram_gpu, mtp, draft_model, eagle and eagle3, without more settings"
+    )
 
 
 def _unfollowed_checkpoint(spec: ModelSpec, told: Speculation) -> str | None:
@@ -262,11 +269,17 @@ def _unfollowed_kind(spec: ModelSpec, told: Speculation) -> str | None:
         return f"the draft model {(told.model or '')[:80]} is not known yet"
     if isinstance(draft, Unavailable):
         return f"the draft model is not known: {draft.reason}"
-    if told.method == EAGLE3 and not isinstance(draft.eagle3, Draft):
-        return draft.eagle3.reason if draft.eagle3 else f"{draft.architecture[:60]} is no EAGLE-3 drafter that is known"
+    layers = _eagle(draft, told.method)
+    if told.method != DRAFT_MODEL and not isinstance(layers, Draft):
+        return layers.reason if layers else f"{draft.architecture[:60]} is no drafter of {told.method} that is known"
     plain = all(isinstance(cache, _PLAIN) for cache in (*spec.caches, *draft.caches))
     if not plain or not draft.caches or draft.tower or draft.shapes_guessed or draft.runner != "generate":
         return f"drafting with the layers of {draft.architecture[:60]} for {spec.architecture[:60]} is not modelled yet"
+    if told.method == EAGLE and (draft.hidden_size, draft.vocab_size) != (spec.hidden_size, spec.vocab_size):
+        return "an EAGLE drafter of another width or vocabulary than the model's is not modelled"
+    if told.method == EAGLE:
+        known = spec.architecture in EAGLE_TARGETS
+        return None if known else f"drafting by EAGLE for {spec.architecture[:60]} is not modelled yet"
     if told.method == EAGLE3:
         known = spec.architecture in EAGLE3_TARGETS
         return None if known else f"what {spec.architecture[:60]} hands to EAGLE-3 is not modelled yet"
@@ -292,8 +305,13 @@ def drafting_layers(spec: ModelSpec, method: str) -> Draft | None:
         return None
     if method == DRAFT_MODEL:
         return Draft(_behind(spec.num_layers, spec.draft), streams=0)
-    eagle = spec.draft.eagle3
+    eagle = _eagle(spec.draft, method)
     return replace(eagle, spec=_behind(spec.num_layers, eagle.spec)) if isinstance(eagle, Draft) else None
+
+
+def _eagle(draft: ModelSpec, method: str) -> Draft | Unavailable | None:
+    """What a checkpoint is as a drafter by one of EAGLE's methods."""
+    return draft.eagle if method == EAGLE else draft.eagle3
 
 
 @lru_cache(maxsize=64)

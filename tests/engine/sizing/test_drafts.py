@@ -314,7 +314,6 @@ def test_another_vocabulary_is_refused() -> None:
     "setting",
     [
         '{"model": "org/small-DFlash", "num_speculative_tokens": 3}',
-        '{"model": "org/small-eagle-1", "num_speculative_tokens": 3}',
         '{"model": "mine.Proposer", "num_speculative_tokens": 3}',
         '{"model": "org/small", "num_speculative_tokens": 3, "quantization": "fp8"}',
         '{"model": "org/small", "num_speculative_tokens": 3, "draft_sample_method": "probabilistic"}',
@@ -397,3 +396,48 @@ def test_an_eagle_head_is_not_served_by_itself() -> None:
     head = llama(HEAD | {"architectures": ["LlamaForCausalLMEagle3"], "max_position_embeddings": 8192})
     assert isinstance(head.eagle3, Draft)
     assert named({"large": head}, "")[0].verdict == "unknown"
+
+
+FIRST_HEAD = {key: value for key, value in HEAD.items() if key != "draft_vocab_size"}
+FIRST = replace(EAGLE, speculative_method="eagle")
+
+
+@pytest.mark.parametrize(("ranks", "expected"), [(1, 503_324_672), (2, 285_220_864)])
+def test_an_eagle_layer_of_the_first_kind_weighs_what_vllm_builds(ranks: int, expected: int) -> None:
+    """A layer without its first norm and a projection, as vLLM's class has them, and a table for all positions."""
+    spec, args = llama(TARGET, llama(FIRST_HEAD)), replace(FIRST, tensor_parallel_size=ranks)
+    stages = weights(spec, args, HOPPER)
+    assert isinstance(stages, tuple)
+    found = with_draft(stages, spec, args, HOPPER, 131072)
+    assert isinstance(found, tuple)
+    (part,) = [part for part in found[0].parts if part.name == DRAFT]
+    assert part.bytes == part.low == expected + 131072 * 128 * 2
+    assert part.high - part.low == 128256 * 4096 * 2 // ranks
+
+
+def test_an_eagle_layer_of_the_first_kind_joins_the_kv_cache() -> None:
+    """33 layers of 64 KiB a block: 19,859 blocks in 40 GiB."""
+    spec = llama(TARGET, llama(FIRST_HEAD))
+    layout = kv_layout(spec, FIRST, HOPPER, max_num_batched_tokens=8192, max_model_len=131072)
+    assert isinstance(layout, KvLayout)
+    assert layout.num_blocks((40 * GIB,)) == 19859
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "told", "verdict"),
+    [
+        ({}, "small", '"method": "eagle", ', "fits"),
+        ({}, "EAGLE-small", "", "fits"),
+        ({"architectures": ["EagleLlamaForCausalLM"]}, "small", '"method": "eagle", ', "fits"),
+        ({"hidden_size": 2048, "num_attention_heads": 16}, "small", '"method": "eagle", ', "unknown"),
+        ({"vocab_size": 32000}, "small", '"method": "eagle", ', "unknown"),
+        ({"quantization_config": {"quant_method": "fp8"}}, "small", '"method": "eagle", ', "unknown"),
+        ({"architectures": ["Eagle3LlamaForCausalLM"]}, "small", '"method": "eagle", ', "unknown"),
+    ],
+)
+def test_a_verdict_with_an_eagle_layer_of_the_first_kind(head: dict, name: str, told: str, verdict: str) -> None:
+    """As wide as the model and with its vocabulary, told by method or name."""
+    setting = f'speculative-config: {{{told}"model": "org/{name}", "num_speculative_tokens": 3}}\n'
+    found, wants = named({"large": llama(TARGET), name: llama(FIRST_HEAD | head)}, setting)
+    assert not wants
+    assert found.verdict == verdict, found.unmodelled

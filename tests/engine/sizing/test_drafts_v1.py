@@ -7,7 +7,19 @@ from dataclasses import replace
 import pytest
 
 from tests.engine.sizing.test_activations import card
-from tests.engine.sizing.test_drafts import DRAFTS, EAGLE, HEAD, SETTING, SMALL, TARGET, llama, named, plan, spec_of
+from tests.engine.sizing.test_drafts import (
+    DRAFTS,
+    EAGLE,
+    FIRST_HEAD,
+    HEAD,
+    SETTING,
+    SMALL,
+    TARGET,
+    llama,
+    named,
+    plan,
+    spec_of,
+)
 from tests.engine.sizing.test_weights_table import MODELS
 from vram_engine.analysis import Context, analyse
 from vram_engine.facts.versions import Version
@@ -157,6 +169,7 @@ def test_the_projection_that_nvfp4_left_in_16_bits(version: str, known: bool) ->
 
 APART = [
     ("eagle3", '{"model": "org/small", "method": "eagle3", "num_speculative_tokens": 3}', HEAD),
+    ("eagle", '{"model": "org/small", "method": "eagle", "num_speculative_tokens": 3}', FIRST_HEAD),
     ("draft_model", '{"model": "org/small", "num_speculative_tokens": 3}', SMALL),
 ]
 
@@ -166,8 +179,8 @@ APART = [
     ("version", "methods"),
     [
         ("0.15.1", ()),
-        ("0.16.0", ("eagle3", "draft_model")),
-        ("0.22.0", ("eagle3", "draft_model")),
+        ("0.16.0", ("eagle", "eagle3", "draft_model")),
+        ("0.22.0", ("eagle", "eagle3", "draft_model")),
         ("0.26.0", ("draft_model",)),
         ("0.28.0", ("draft_model",)),
         ("0.29.0", ()),
