@@ -48,18 +48,17 @@ MTP_ARCHITECTURES: Mapping[str, Version] = MappingProxyType(
         "MiMoV2ForCausalLM": Version(0, 22, 0),
         # Before, states kept for every block left out those of drafts.
         "NemotronHForCausalLM": Version(0, 22, 0),
-        "Qwen3_5ForCausalLM": Version(0, 18, 0),
-        "Qwen3_5MoeForCausalLM": Version(0, 18, 0),
-        "Qwen3_5ForConditionalGeneration": Version(0, 18, 0),
-        "Qwen3_5MoeForConditionalGeneration": Version(0, 18, 0),
+        # Their layer was looked for in models with a tower only.
+        "Qwen3_5ForCausalLM": Version(0, 28, 0),
+        "Qwen3_5MoeForCausalLM": Version(0, 28, 0),
+        "Qwen3_5ForConditionalGeneration": Version(0, 17, 1),
+        "Qwen3_5MoeForConditionalGeneration": Version(0, 17, 1),
     }
 )
 # Since when the projection into the layer stays in 16 bits with NVFP4, as checkpoints have it.
 SPARED_SINCE: Mapping[str, Version] = MappingProxyType(
     {
         "Qwen3NextForCausalLM": Version(0, 25, 1),
-        "Qwen3_5ForCausalLM": Version(0, 20, 0),
-        "Qwen3_5MoeForCausalLM": Version(0, 20, 0),
         "Qwen3_5ForConditionalGeneration": Version(0, 20, 0),
         "Qwen3_5MoeForConditionalGeneration": Version(0, 20, 0),
     }

@@ -46,7 +46,7 @@ def draft_graphs_v1(draft: Draft, captured: tuple[int, ...]) -> Term:
     return Term(
         "graphs of drafting",
         layers * count * row.value,
-        f"{count} graphs × {layers} layers that draft × {row.value:,} B",
+        f"{count} graphs of {'1 layer' if layers == 1 else f'{layers} layers'} × {row.value:,} B",
         "modelled",
         spread=(0, layers * count * row.high),
     )

@@ -25,11 +25,11 @@ SAMPLE_BYTES_PER_LOGIT = 14
 TRITON_FROM_ROWS = 8
 # Runner V1 then rejects one draft a row on other logits, of two tokens a row (4). Those sampled for sure are copied (2)
 # and kept as float32 (4), the drafted ones kept as float32 (4) beside those that are sampled from; that is a sort, or
-# probabilities, noise and, since 0.18, its reciprocal (4). At least the first of the two takes as much more.
+# probabilities, noise and, since 0.17, its reciprocal (4). At least the first of the two takes as much more.
 REJECTION_BYTES_PER_LOGIT = 12
 RECIPROCAL_BYTES_PER_LOGIT = 4
 LEAST_REJECTION_BYTES_PER_LOGIT = 8
-RECIPROCAL_SINCE = Version(0, 18, 0)
+RECIPROCAL_SINCE = Version(0, 17, 0)
 FLOAT32 = 4
 VALUE = 2
 FLASHINFER_OPT_IN = Version(0, 11, 0)

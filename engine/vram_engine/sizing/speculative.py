@@ -143,9 +143,7 @@ def speculation(text: object) -> Speculation | None:
     told = _told(text)
     if told is None:
         return None
-    method = _method(told)
-    # A prediction layer drafts one token where nothing else is asked for (``n_predict``).
-    drafted = _count(told.get("num_speculative_tokens", 1 if method == MTP else None))
+    drafted, method = _count(told.get("num_speculative_tokens")), _method(told)
     if method is None or drafted is None or not set(told) <= _KEYS.get(method, _READ) or not _windows_hold(told):
         return None
     ranks = None if told.get(_RANKS) is None else _count(told.get(_RANKS))

@@ -210,13 +210,18 @@ def _but_spared_modules(spec: Any) -> Any:
     """A ModelSpec but for the names of modules that quantization spares: a row may say the same in fewer patterns."""
     if getattr(spec, "quantization", None) is None:
         return spec
-    return replace(spec, quantization=replace(spec.quantization, ignored=()))
+    layers = spec.mtp
+    mtp = replace(layers, spec=_but_spared_modules(layers.spec)) if hasattr(layers, "spec") else layers
+    return replace(spec, quantization=replace(spec.quantization, ignored=()), mtp=mtp)
 
 
 def _weight_bytes(spec: Any) -> tuple[int, ...]:
-    """Bytes of weights on one Hopper GPU, which do depend on what quantization spares."""
+    """Bytes of weights on one Hopper GPU, prediction layers included; they do depend on what quantization spares."""
+    from vram_engine.sizing.drafts import with_draft
     from vram_engine.sizing.engine_args import EngineArgs
     from vram_engine.sizing.weights import weights
 
-    terms = weights(spec, EngineArgs(), (9, 0))
+    args = EngineArgs(speculative_method="mtp", num_speculative_tokens=1)
+    terms = weights(spec, args, (9, 0))
+    terms = with_draft(terms, spec, args, (9, 0), 8192) if isinstance(terms, tuple) else ()
     return tuple(term.bytes for term in terms) if isinstance(terms, tuple) else ()

@@ -146,7 +146,8 @@ def test_a_verdict_on_runner_v1() -> None:
         ("exaone", "0.20.0", True),
         ("MiMo-V2-Flash", "0.21.0", False),
         ("qwen3next", "0.16.0", True),
-        ("Qwen3.5-35B-A3B", "0.17.1", False),
+        ("Qwen3.5-35B-A3B", "0.16.0", False),
+        ("Qwen3.5-35B-A3B", "0.17.1", True),
     ],
 )
 def test_releases_that_draft_otherwise(name: str, version: str, known: bool) -> None:
