@@ -35,6 +35,14 @@ _CONFIG_FLAGS: Mapping[str, str] = {
     "kv_cache_dtype": "kv-cache-dtype",
     "enable_prefix_caching": "enable-prefix-caching",
     "enable_chunked_prefill": "enable-chunked-prefill",
+    "speculative_config": "speculative-config",
+}
+# What the engine prints of speculative decoding (``SpeculativeConfig.__repr__``), by the names it is asked for with.
+_DRAFTING = "SpeculativeConfig("
+_DRAFTING_KEYS: Mapping[str, str] = {
+    "method": "method",
+    "model": "model",
+    "num_spec_tokens": "num_speculative_tokens",
 }
 
 
@@ -53,8 +61,34 @@ def config_arguments(line: str) -> dict[str, str | bool]:
     match = _CONFIG.search(line)
     if match is None:
         return {}
-    read = ((_CONFIG_FLAGS.get(name), _word(raw)) for name, raw in _pairs(line, match.end()))
-    return {name: word for name, word in read if name is not None and word is not None}
+    read = ((_CONFIG_FLAGS.get(name), _resolved(raw)) for name, raw in _pairs(line, match.end()))
+    found = {name: word for name, word in read if name is not None and word is not None}
+    drafting = _asked_for(found.pop("speculative-config", None), found.get("model"))
+    return found if drafting is None else found | {"speculative-config": drafting}
+
+
+def _resolved(raw: str) -> str | bool | None:
+    """A value of the engine's configuration as a word; how it drafts as the settings that stand for it."""
+    if not raw.startswith(_DRAFTING):
+        return _word(raw)
+    read = ((_DRAFTING_KEYS.get(name), _word(part)) for name, part in _pairs(raw, len(_DRAFTING)))
+    return json.dumps({name: _counted(word) for name, word in read if name is not None and word is not None})
+
+
+def _counted(word: str | bool) -> object:
+    """A number where a word is one that may be a count."""
+    return int(word) if isinstance(word, str) and re.fullmatch(r"\d{1,9}", word) else word
+
+
+def _asked_for(drafting: str | bool | None, model: str | bool | None) -> str | None:
+    """A speculative-config without the model that drafts, where that is the served one: its own layers draft."""
+    try:
+        told = json.loads(drafting) if isinstance(drafting, str) else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict) or not told:
+        return None
+    return json.dumps({name: value for name, value in told.items() if name != "model" or value != model})
 
 
 def _pairs(line: str, start: int) -> Iterator[tuple[str, str]]:

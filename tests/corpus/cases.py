@@ -15,6 +15,7 @@ from vram_engine.facts.versions import Version, parse_version
 from vram_engine.hardware import Gpu
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.speculative import Speculation, speculation
 from vram_engine.sizing.towers import media_limits
 
 # Cards as the corpus names them, where the catalogue's own search does not decide: (id, what stands for the rest).
@@ -194,6 +195,9 @@ def _args(row: Mapping[str, Any]) -> EngineArgs:
         given["enable_prefix_caching"] = caching
     if match := re.search(r"kv-cache-memory-bytes (\d+)G", other):
         given["kv_cache_memory_bytes"] = int(match[1]) * GIB
+    if (drafting := _drafting(row["args"])) is not None:
+        given["speculative_method"] = drafting.method
+        given["num_speculative_tokens"] = drafting.num_speculative_tokens
     return EngineArgs(vllm_version=_version(row), **given)
 
 
@@ -202,6 +206,14 @@ def _prefix_caching(other: str) -> bool | None:
     if "prefix caching off" in other or "no prefix caching" in other or "no-enable-prefix-caching" in other:
         return False
     return True if "prefix caching" in other or "enable_prefix_caching" in other else None
+
+
+def _drafting(args: Mapping[str, Any]) -> Speculation | None:
+    """The speculative-config as given, or in the collectors' words: "mtp", and how many tokens."""
+    told = str(args.get("speculative") or "")
+    if match := re.match(r"mtp\D*(\d+)", told):
+        return Speculation("mtp", int(match[1]))
+    return speculation(told)
 
 
 def _version(row: Mapping[str, Any]) -> Version:

@@ -10,6 +10,7 @@ from vram_engine.model.length import default_max_model_len
 from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.sizing.budget import GIB, Term
 from vram_engine.sizing.cuda_graphs import graphs
+from vram_engine.sizing.drafts import with_draft
 from vram_engine.sizing.kv_cache import KvLayout, kv_layout
 from vram_engine.sizing.lora import unfollowed_adapters
 from vram_engine.sizing.offload import unfollowed_offload
@@ -61,7 +62,12 @@ def predict(case: Case) -> Prediction:
     if isinstance(stages, Refusal | Unavailable):
         return Prediction(str(stages))
     length = case.args.max_model_len or default_max_model_len(spec, case.args.vllm_version)
-    budget = startup(spec, case.args, gpu, stages, max_model_len=length, free_bytes=case.free_bytes)
+    # What a log says was loaded has the drafting layers in it.
+    is_logged = stages[0].basis == "measured"
+    with_drafts = stages if is_logged else with_draft(stages, spec, case.args, gpu.capability, length)
+    if isinstance(with_drafts, Refusal | Unavailable):
+        return Prediction(str(with_drafts))
+    budget = startup(spec, case.args, gpu, with_drafts, max_model_len=length, free_bytes=case.free_bytes)
     if isinstance(budget, Unavailable):
         return Prediction(budget.reason)
     return replace(_prediction(case, spec, budget, length), unfollowed=_unfollowed(case, spec))

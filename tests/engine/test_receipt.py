@@ -285,6 +285,33 @@ def test_the_device_is_told_by_its_kernel_tables():
     assert boot(V1_EARLY + line).device == "NVIDIA_H100_80GB_HBM3"
 
 
+@pytest.mark.parametrize(
+    ("printed", "told"),
+    [
+        ("SpeculativeConfig(method='mtp', model='org/a', num_spec_tokens=2)", {"method": "mtp"}),
+        (
+            "SpeculativeConfig(method='eagle3', model='org/b', num_spec_tokens=2)",
+            {"method": "eagle3", "model": "org/b"},
+        ),
+        ("SpeculativeConfig(method='ngram', model=None, num_spec_tokens=2)", {"method": "ngram"}),
+    ],
+)
+def test_how_an_engine_drafts(printed, told):
+    """What the engine prints stands for the settings; layers of the served model itself are no other model's."""
+    line = f"INFO Initializing a V1 LLM engine (v0.22.0) with config: model='org/a', speculative_config={printed}, "
+    arguments = dict(boot(f"{line}max_seq_len=4096\nINFO Model loading took 1.0 GiB\n").arguments)
+    assert json.loads(arguments["speculative-config"]) == told | {"num_speculative_tokens": 2}
+    assert arguments["max-model-len"] == "4096"
+
+
+@pytest.mark.parametrize("printed", ["None", "'{'", "'[]'", "SpeculativeConfig()", "SpeculativeConfig(method='", "7"])
+def test_an_engine_that_prints_no_drafting(printed):
+    """Nothing, or nothing that could be read."""
+    line = f"INFO Initializing a V1 LLM engine (v0.22.0) with config: model='org/a', speculative_config={printed}\n"
+    found = dict(boot(f"{line}INFO Model loading took 1.0 GiB\n").arguments)
+    assert json.loads(found.get("speculative-config", "{}")).keys() <= {"method"}
+
+
 def test_nested_arguments_stay_whole():
     """Values with commas, brackets and quotes of their own are one value, and their inner names are no arguments."""
     line = (

@@ -9,7 +9,7 @@ from vram_engine.facts.dtypes import canonical
 from vram_engine.model.built import Request
 from vram_engine.model.caches import cache_layers
 from vram_engine.model.config import Config, ConfigError, readable
-from vram_engine.model.eagle import eagle3_draft
+from vram_engine.model.eagle import eagle3_draft, eagle_draft
 from vram_engine.model.length import default_max_model_len, derived_max_model_len, stated_length
 from vram_engine.model.mtp import mtp_draft
 from vram_engine.model.parameters import parameter_count
@@ -77,7 +77,9 @@ def from_config(
         tower=built.tower,
         renames=built.renames,
     )
-    return replace(spec, mtp=mtp_draft(spec, language), eagle3=eagle3_draft(spec, whole))
+    return replace(
+        spec, mtp=mtp_draft(spec, language), eagle=eagle_draft(spec, whole), eagle3=eagle3_draft(spec, whole)
+    )
 
 
 def checkpoint_dtype(whole: Config, language: Config) -> str:

@@ -163,6 +163,7 @@ _DECODERS: Mapping[Builder, tuple[str, ...]] = {
         "LlamaForCausalLM",
         "LlamaForCausalLMEagle3",
         "Eagle3LlamaForCausalLM",
+        "EagleLlamaForCausalLM",
         "LlamaModel",
         "MiniMaxM2ForCausalLM",
         "MistralForCausalLM",

@@ -122,6 +122,7 @@ DENSE: Mapping[str, str] = {
     "LlamaModel": "llama",
     "LlamaForCausalLMEagle3": "llama",
     "Eagle3LlamaForCausalLM": "llama",
+    "EagleLlamaForCausalLM": "llama",
     "LlamaBidirectionalModel": "llama",
     "MistralForCausalLM": "llama",
     "MistralModel": "llama",

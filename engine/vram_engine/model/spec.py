@@ -175,7 +175,7 @@ class Block:
 
 Storage = Literal["packed-int", "int8", "fp8", "nvfp4", "mxfp4", "mxfp8", "bnb4", "bnb8"]
 Strategy = Literal["tensor", "channel", "group", "block"]
-Matching = Literal["exact", "substring", "suffix", "patterns", "globs", "regexes"]
+Matching = Literal["exact", "substring", "suffix", "patterns", "globs", "regexes", "searched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,8 @@ class CheckpointQuantization:
 
     ``method`` is vLLM's name. ``default`` is the format of every linear that no entry of ``targets`` (pattern, format)
     names; that of routed experts may be another, ``experts_default``. ``ignored`` are modules left
-    in full precision, read by the rules of ``matching``. ``lm_head`` is whether the output head is quantized as well;
+    in full precision, read by the rules of ``matching``; beside what is named by ``targets``, so are modules below none
+    of the names in ``within``, if there are any. ``lm_head`` is whether the output head is quantized as well;
     ``kv_cache`` the KV cache format that the checkpoint declares.
     """
 
@@ -217,6 +218,7 @@ class CheckpointQuantization:
     experts_only: bool = False
     experts_default: WeightFormat | None = None
     kv_cache: str | None = None
+    within: tuple[str, ...] = ()
 
     @property
     def bits(self) -> int | None:
@@ -263,9 +265,9 @@ class ModelSpec:
     ``renames`` turn prefixes of checkpoint names into vLLM's. With ``shapes_guessed`` only the parameter count is
     known, and the shapes are those of the nearest known size. ``mtp`` are the layers for multi-token prediction that
     the checkpoint carries, or why they are not known. ``draft`` is another model that drafts for this one, where the
-    deployment names one, or why it is not known. ``eagle3`` is what the checkpoint is as a drafter of that kind.
-    ``held_ratio`` is what the files of the checkpoint hold over what the config implies, where that is another model's
-    worth.
+    deployment names one, or why it is not known. ``eagle`` and ``eagle3`` are what the checkpoint is as a drafter of
+    that kind. ``held_ratio`` is what the files of the checkpoint hold over what the config implies, where that is
+    another model's worth.
     """
 
     architecture: str
@@ -294,6 +296,7 @@ class ModelSpec:
     shapes_guessed: bool = False
     mtp: Draft | Unavailable | None = None
     draft: ModelSpec | Unavailable | None = None
+    eagle: Draft | Unavailable | None = None
     eagle3: Draft | Unavailable | None = None
     held_ratio: float | None = None
 
@@ -306,13 +309,14 @@ class Draft:
     The modules of ``spec`` are what they hold beside what they share with the model (rotary tables, and where they are
     no model of their own the embedding table and the head); the layers of its caches count on from the model's.
     ``sees_media`` is whether they take embeddings of images. EAGLE-3 makes what it is handed of the hidden states of
-    ``states`` layers.
+    ``states`` layers. ``tables`` is whether a checkpoint of its own may bring tables that it shares otherwise.
     """
 
     spec: ModelSpec
     streams: int = 1
     sees_media: bool = False
     states: int = 0
+    tables: bool = False
 
     @property
     def is_model(self) -> bool:
@@ -322,7 +326,7 @@ class Draft:
     @property
     def is_apart(self) -> bool:
         """Whether it has a checkpoint of its own."""
-        return self.is_model or self.states > 0
+        return self.is_model or self.tables
 
     @property
     def layers(self) -> int:

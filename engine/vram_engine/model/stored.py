@@ -137,6 +137,10 @@ def gptq_format(section: Config) -> WeightFormat:
     )
 
 
+# Names of the blocks that AutoRound quantized, in the order in which vLLM looks for them (quantization/inc.py).
+AUTOROUND_BLOCKS = ("block_name_to_quantize", "to_quant_block_names")
+
+
 def read_autoround(section: Config) -> CheckpointQuantization | Unavailable:
     """AutoRound: GPTQ's or AWQ's layout, with exceptions by module name in ``extra_config``."""
     packing = section.text("packing_format", default="auto_round:auto_gptq")
@@ -151,7 +155,18 @@ def read_autoround(section: Config) -> CheckpointQuantization | Unavailable:
     for name, raw in section.section("extra_config").data.items():
         own = autoround_format(Config(dict(section.data) | (dict(raw) if isinstance(raw, Mapping) else {})), layout)
         targets.append((name, None if own.bits >= 16 else own))
-    return CheckpointQuantization("inc", weight, tuple(targets), lm_head=section.flag("quant_lm_head"))
+    blocks = next((section.data[key] for key in AUTOROUND_BLOCKS if section.data.get(key)), ())
+    within = blocks.split(",") if isinstance(blocks, str) else blocks if isinstance(blocks, list | tuple) else ()
+    if not all(isinstance(block, str) for block in within):
+        return Unavailable("which blocks AutoRound quantized is not known")
+    return CheckpointQuantization(
+        "inc",
+        weight,
+        tuple(targets),
+        matching="searched",
+        lm_head=section.flag("quant_lm_head"),
+        within=tuple(within),
+    )
 
 
 def autoround_format(section: Config, layout: str) -> WeightFormat:

@@ -57,12 +57,20 @@ def capture_sizes(args: EngineArgs, batch: Batch, era: Era, gpu: Gpu) -> tuple[i
         sizes.update(range(WIDER_STEP_FROM, largest + 1, 16))
         if batch.max_num_batched_tokens <= largest:
             sizes.add(batch.max_num_batched_tokens)
+    if step > 1 and era.runner == "V1":
+        return _whole_requests(sizes, step)
     if step > 1:
         sizes.update(_drafted_sizes(batch.max_num_seqs, step, _ceiling(era.version, gpu), largest))
     elif era.version >= ALL_REQUESTS_SINCE and batch.max_num_seqs <= largest:
         # A decode step of all requests gets a graph of its own even off the grid.
         sizes.add(batch.max_num_seqs)
     return tuple(sorted(sizes))
+
+
+def _whole_requests(sizes: set[int], step: int) -> tuple[int, ...]:
+    """Runner V1 rounds all sizes up to whole requests (``adjust_cudagraph_sizes_for_spec_decode``)."""
+    rounded = {-(-size // step) * step for size in sizes}
+    return tuple(sorted(size for size in rounded if size <= max(sizes)))
 
 
 def _drafted_sizes(seqs: int, step: int, ceiling: int, largest: int) -> set[int]:
@@ -140,7 +148,7 @@ def _graphs(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu: Gpu)
     pool = replace(pool, name="graph pool", because=f"buffers of a step of {sizes[-1]} tokens")
     draft = drafter(spec, args)
     # A model that drafts runs without graphs.
-    drafting = () if draft is None or draft.is_model else (draft_graphs(spec, draft, args, sizes, whole),)
+    drafting = () if draft is None or draft.is_model else (draft_graphs(spec, draft, args, era, sizes, whole),)
     return (nodes, pool, *drafting, attention_workspace(spec, args, era, gpu))
 
 

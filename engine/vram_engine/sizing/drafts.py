@@ -1,6 +1,7 @@
 """What layers that draft tokens take beside their model: weights, buffers, their moment in the profile run, graphs.
 
 Follows model runner V2: ``TargetDependentARSpeculator`` and ``StandaloneARSpeculator`` (v1/worker/gpu/spec_decode).
+What runner V1 does otherwise is in ``drafts_v1``.
 Symbols: T tokens of a step, R request slots, H hidden size, S hidden states handed over per token, K tokens drafted.
 """
 
@@ -10,10 +11,13 @@ from dataclasses import replace
 from functools import lru_cache
 
 from vram_engine.facts.constants import constant
+from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
 from vram_engine.model.spec import Block, Draft, ModelSpec, Module, Rotary, Unavailable
 from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term, total
+from vram_engine.sizing.draft_releases import SINCE
+from vram_engine.sizing.drafts_v1 import draft_graphs_v1, draft_state_v1, token_map
 from vram_engine.sizing.encoder import sees_images
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
@@ -29,6 +33,8 @@ TOKEN_BUFFERS = 13
 SLOT_BUFFERS = 44
 # Drafted tokens, once with the requests and once with the drafter, and a confidence beside them.
 DRAFT_BUFFERS = 8 + 8 + 4
+# Since when EAGLE's rotary table is as long as the model's longest request.
+STRETCHED_SINCE = Version(0, 27, 0)
 # Token ids 4 and positions 8 of a draft model's first step (StandaloneARSpeculator).
 WIDENED_BUFFERS = 12
 
@@ -48,22 +54,27 @@ def with_draft(
     dtype = model_dtype(spec, args, capability)
     if isinstance(dtype, Refusal):
         return dtype
-    part = _draft_weights(spec, draft, _alone(args, draft, dtype), capability, max_model_len)
+    stretched = draft.tables and args.vllm_version >= STRETCHED_SINCE
+    positions = max_model_len if stretched else 0
+    part = _draft_weights(spec, draft, _alone(args, draft, dtype), capability, positions)
     if not isinstance(part, Term):
         return part
+    mapped = token_map(draft) if args.vllm_version < SINCE else None
+    if mapped is not None:
+        part = replace(part, bytes=part.bytes + mapped.bytes, parts=(*part.parts, mapped))
     last = stages[-1]
     return (*stages[:-1], replace(last, bytes=last.bytes + part.bytes, parts=(*last.parts, part)))
 
 
 def _draft_weights(
-    spec: ModelSpec, draft: Draft, alone: EngineArgs, capability: tuple[int, int], max_model_len: int
+    spec: ModelSpec, draft: Draft, alone: EngineArgs, capability: tuple[int, int], positions: int
 ) -> Term | Refusal | Unavailable:
     """What a rank holds of the draft, with the tables that it may have of its own."""
-    own = weights(_without_shared(draft.spec, spec, max_model_len if draft.states else 0), alone, capability)
+    own = weights(_without_shared(draft.spec, spec, positions), alone, capability)
     if isinstance(own, Refusal | Unavailable):
         return own
     part = replace(own[0], name=DRAFT, because=_because(draft))
-    if not draft.states:
+    if not draft.tables:
         return part
     tables = weights(_only_tables(draft.spec), alone, capability)
     if isinstance(tables, Refusal | Unavailable):
@@ -92,12 +103,14 @@ def _because(draft: Draft) -> str:
         return (
             f"{layers} of EAGLE-3 with a head of {draft.spec.vocab_size:,} tokens at most, and the table of the model"
         )
+    if draft.tables:
+        return f"{layers} of EAGLE with the table and head of the model"
     return f"{layers} for multi-token prediction, with the table and head of the model"
 
 
 def _alone(args: EngineArgs, draft: Draft, dtype: str) -> EngineArgs:
     """The arguments under which what drafts is loaded: in the model's dtype; quantized only as its checkpoint is."""
-    own = replace(args, pipeline_parallel_size=1, speculative_method=None, num_speculative_tokens=0)
+    own = replace(args, pipeline_parallel_size=1, speculative_method=None, num_speculative_tokens=0, cpu_offload_gb=0.0)
     return replace(own, dtype=dtype, quantization=None, max_model_len=None) if draft.is_apart else own
 
 
@@ -121,8 +134,10 @@ def _stretched(table: Rotary, positions: int) -> Rotary:
     return table if scaled else replace(table, positions=max(table.positions, positions))
 
 
-def draft_state(spec: ModelSpec, draft: Draft, args: EngineArgs, limits: Batch) -> Term:
+def draft_state(spec: ModelSpec, draft: Draft, args: EngineArgs, era: Era, limits: Batch) -> Term:
     """Buffers that the drafter holds from before the profile run: T × S × H hidden states above all."""
+    if era.runner == "V1":
+        return draft_state_v1(draft, limits)
     tokens, slots, drafted = limits.max_num_batched_tokens, limits.max_num_seqs, args.num_speculative_tokens
     slot, inputs = SLOT_BUFFERS + drafted * DRAFT_BUFFERS, tokens * TOKEN_BUFFERS
     if draft.is_model:
@@ -140,25 +155,31 @@ def draft_peak(spec: ModelSpec, draft: Draft, args: EngineArgs, batch: Batch, er
     """The drafter's moment in the profile run, while the model's hidden states wait to be sampled from.
 
     Either its layers for all T tokens, with embedding and hidden state side by side before them, or its logits of R
-    slots.
+    slots, which runner V1 does not make of it.
     """
     tokens, hidden = batch.max_num_batched_tokens, spec.hidden_size * VALUE
-    kept = tokens * hidden * (max(1, draft.streams) + draft.states)
+    # Runner V1 gives the layers a buffer of its own in place of what it joins of several states.
+    states = 0 if era.runner == "V1" else draft.states
+    kept = tokens * hidden * (max(1, draft.streams) + states)
     forward = forward_peak(draft.spec, _alone(args, draft, args.dtype), batch, era, gpu)
-    joined = 0 if draft.is_model else tokens * (4 + draft.states) * hidden
-    sampled = sampler_peak(spec, args, batch, era)
+    joined = 0 if draft.is_model else tokens * (4 + states) * hidden
+    sampled = Term("sampler", 0, "") if era.runner == "V1" else sampler_peak(spec, args, batch, era)
     widest = max(forward.bytes, joined, sampled.bytes)
     low, high = max(forward.low, joined, sampled.low), max(forward.high, joined, sampled.high)
     because = f"{tokens:,} tokens through the layers that draft, beside the model's own hidden states"
     return Term("drafting", widest + kept, because, "modelled", spread=(low + kept // 2, high + 2 * kept + 16 * MIB))
 
 
-def draft_graphs(spec: ModelSpec, draft: Draft, args: EngineArgs, captured: tuple[int, ...], whole: int) -> Term:
+def draft_graphs(
+    spec: ModelSpec, draft: Draft, args: EngineArgs, era: Era, captured: tuple[int, ...], whole: int
+) -> Term:
     """Graphs of drafting: one for each size ``captured`` and each of ``whole`` steps, and of one token a request.
 
     Whether the steps after the first are one graph or one each depends on the attention backend, and so does what is
     captured whole. Whole graphs hold the logits.
     """
+    if era.runner == "V1":
+        return draft_graphs_v1(draft, captured)
     drafted, row = args.num_speculative_tokens, constant("graph_layer_v2")
     later = len(captured) if drafted > 1 else 0
     count = len(captured) + whole + later

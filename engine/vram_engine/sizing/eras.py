@@ -177,6 +177,8 @@ def model_runner(spec: ModelSpec, args: EngineArgs, capability: tuple[int, int] 
     version = args.vllm_version
     if version < V0_REMOVED:
         return "V1" if _v1_supported(spec, args, capability) else "V0"
+    if args.speculative_method == "draft_model" and version < V2_ALL:
+        return "V1"
     return "V2" if v2_by_default(spec, version) else "V1"
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from vram_engine.model.spec import Unavailable
 from vram_engine.sizing.kv_eras import KvEra
 from vram_engine.sizing.kv_groups import KvGroup, Member, approximate_gcd
-from vram_engine.sizing.kv_specs import FullAttentionSpec, ceil_div
+from vram_engine.sizing.kv_specs import CacheSpec, FullAttentionSpec, ceil_div
 
 UNEVEN = "the pages of this model's layers do not fall into the pattern that this version of vLLM expects"
 
@@ -49,6 +49,7 @@ class TupleLayout:
 
 def tuple_layout(members: tuple[Member, ...], era: KvEra) -> TupleLayout | Unavailable:
     """The layout of full attention and windows with pages of several sizes, on a single pipeline stage."""
+    members = _joined(members)
     full = tuple(member for member in members if isinstance(member.spec, FullAttentionSpec))
     if not full:
         return Unavailable(UNEVEN)
@@ -67,6 +68,14 @@ def tuple_layout(members: tuple[Member, ...], era: KvEra) -> TupleLayout | Unava
     weights = () if era.mixed_pages == "stride" else tuple(pages)
     block = _bytes_per_block(groups, pages, tuples * sum(sizes), era)
     return TupleLayout(tuple(groups), block, LayerTuples(tuples * sum(sizes), weights))
+
+
+def _joined(members: Iterable[Member]) -> tuple[Member, ...]:
+    """Layers of the same kind together, those that draft behind the model's."""
+    alike: dict[CacheSpec, tuple[int, ...]] = {}
+    for member in members:
+        alike[member.spec] = (*alike.get(member.spec, ()), *member.layers)
+    return tuple(Member(spec, layers) for spec, layers in alike.items())
 
 
 def _windows(members: Iterable[Member]) -> list[tuple[Member, ...]]:

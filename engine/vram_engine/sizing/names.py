@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import translate
 from functools import lru_cache
 
@@ -16,6 +16,8 @@ from vram_engine.sizing.parallelism import Refusal
 
 LONGEST_PATTERN = 400
 MOST_REPEATS = 4
+# With one of these AutoRound takes a name for a regular expression.
+SPECIAL = frozenset("*+?^$()[]{}|\\")
 
 _NESTED_REPEAT = re.compile(r"\([^()]*[*+}][^()]*\)[*+{]")
 
@@ -121,10 +123,20 @@ def names_of(stored: CheckpointQuantization, renames: tuple[tuple[str, str], ...
         ignored = tuple(part for entry in ignored for part in _expanded(entry))
     entries = tuple(renamed(entry, renames) for entry in ignored)
     targets = tuple((renamed(pattern, renames), weight) for pattern, weight in stored.targets)
-    return MATCHERS[stored.matching](stored, entries, targets)
+    names = MATCHERS[stored.matching](stored, entries, targets)
+    return _within(names, tuple(renamed(block, renames) for block in stored.within)) if stored.within else names
 
 
 Targets = tuple[tuple[str, WeightFormat | None], ...]
+
+
+def _within(names: Names, blocks: tuple[str, ...]) -> Names:
+    """AutoRound: full precision outside of the blocks it was given, unless a target says otherwise."""
+
+    def outside(name: str) -> bool:
+        return not name.startswith(blocks) and names.target(name) is None
+
+    return replace(names, ignored=outside, ignored_fused=_never, ignored_experts=outside)
 
 
 def _exact_target(targets: Targets) -> Callable[[str], tuple[WeightFormat | None] | None]:
@@ -176,6 +188,19 @@ def _regexes(stored: CheckpointQuantization, entries: tuple[str, ...], targets: 
 
     named = frozenset(entries)
     return Names(stored, named.__contains__, _never, _never, target)
+
+
+def _searched(stored: CheckpointQuantization, entries: tuple[str, ...], targets: Targets) -> Names:
+    """AutoRound: exact names first, then regular expressions found anywhere (``get_layer_config``)."""
+    table = dict(targets)
+    rules = tuple((compiled(name), weight) for name, weight in targets if not SPECIAL.isdisjoint(name))
+
+    def target(name: str) -> tuple[WeightFormat | None] | None:
+        if name in table:
+            return (table[name],)
+        return next(((weight,) for rule, weight in rules if rule.search(name)), None)
+
+    return Names(stored, frozenset(entries).__contains__, _never, _never, target)
 
 
 def _patterns(stored: CheckpointQuantization, entries: tuple[str, ...], targets: Targets) -> Names:
@@ -242,6 +267,7 @@ MATCHERS: dict[str, Callable[[CheckpointQuantization, tuple[str, ...], Targets],
     "substring": _substring,
     "suffix": _suffix,
     "regexes": _regexes,
+    "searched": _searched,
     "patterns": _patterns,
     "globs": _globs,
 }

@@ -23,6 +23,13 @@ SMALL_SORT_ROWS = 128
 SMALL_SORT_BYTES_PER_LOGIT = 50
 SAMPLE_BYTES_PER_LOGIT = 14
 TRITON_FROM_ROWS = 8
+# Runner V1 then rejects one draft a row on other logits, of two tokens a row (4). Those sampled for sure are copied (2)
+# and kept as float32 (4), the drafted ones kept as float32 (4) beside those that are sampled from; that is a sort, or
+# probabilities, noise and, since 0.17, its reciprocal (4). At least the first of the two takes as much more.
+REJECTION_BYTES_PER_LOGIT = 12
+RECIPROCAL_BYTES_PER_LOGIT = 4
+LEAST_REJECTION_BYTES_PER_LOGIT = 8
+RECIPROCAL_SINCE = Version(0, 17, 0)
 FLOAT32 = 4
 VALUE = 2
 FLASHINFER_OPT_IN = Version(0, 11, 0)
@@ -37,9 +44,20 @@ def sampler_peak(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era) -> T
     per_logit = _bytes_per_logit(rows, args, era)
     low, value, high = _buffers(rows, vocab, era)
     base = hidden + int(per_logit * rows * vocab)
+    rejecting = _rejection(rows, args, era)
+    base += rejecting * rows * vocab
+    low -= max(0, rejecting - LEAST_REJECTION_BYTES_PER_LOGIT) * rows * vocab
     least = hidden + SAMPLE_BYTES_PER_LOGIT * rows * vocab if _may_skip_sort(era) else base + low - 8 * MIB
     because = f"{rows:,} requests × {vocab:,} logits × {per_logit:g} B ({era.sampler}) + {tokens:,} hidden states"
     return Term("sampler", base + value, because, "modelled", spread=(min(least, base), base + high + 16 * MIB))
+
+
+def _rejection(rows: int, args: EngineArgs, era: Era) -> int:
+    """Bytes per logit that rejecting drafts takes more than sampling does (``RejectionSampler``)."""
+    if era.runner != "V1" or args.num_speculative_tokens == 0:
+        return 0
+    reciprocal = era.version >= RECIPROCAL_SINCE and not _sorts(rows, era)
+    return REJECTION_BYTES_PER_LOGIT + RECIPROCAL_BYTES_PER_LOGIT * reciprocal
 
 
 def _may_skip_sort(era: Era) -> bool:

@@ -16,25 +16,27 @@ from types import MappingProxyType
 from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
 from vram_engine.model.caches import ChunkedLocal, FullAttention, SlidingWindow
+from vram_engine.model.mtp import BUILDERS as PREDICTS
 from vram_engine.model.spec import Draft, ModelSpec, Unavailable
 from vram_engine.sizing.budget import Term
+from vram_engine.sizing.draft_releases import SINCE, apart_on_v1, early_runner, mtp_since, unfollowed_on_v1
 from vram_engine.sizing.engine_args import EngineArgs
 
-# Since when methods are followed; a checkpoint's own layers, since model runner V2 serves every model.
-SINCE = Version(0, 32, 0)
-MTP_SINCE = Version(0, 29, 0)
 # Methods that need no draft model, and the names by which each may be given in place of one.
 NGRAM: Mapping[str, frozenset[str]] = MappingProxyType(
     {"ngram": frozenset({"ngram", "[ngram]"}), "ngram_gpu": frozenset({"ngram_gpu"})}
 )
 MTP = "mtp"
 DRAFT_MODEL = "draft_model"
+EAGLE = "eagle"
 EAGLE3 = "eagle3"
 # Methods that name a model which drafts, and those whose layers run on every step of the model.
-NAMES_A_MODEL = frozenset({DRAFT_MODEL, EAGLE3})
+NAMES_A_MODEL = frozenset({DRAFT_MODEL, EAGLE, EAGLE3})
 _HAS_LAYERS = NAMES_A_MODEL | {MTP}
 # vLLM tells other kinds of drafters by these parts of the name, whatever the method says (``__post_init__``).
-_OTHER_DRAFTERS = ("eagle-", "eagle3", "dflash", "dspark")
+_OTHER_DRAFTERS: Mapping[str, str | None] = MappingProxyType(
+    {"eagle-": EAGLE, "eagle3": EAGLE3, "dflash": None, "dspark": None}
+)
 # Older names of the method, of which each may stand for any model (``MTPModelTypes``).
 MTP_NAMES = frozenset(
     {
@@ -88,7 +90,7 @@ _IDLE: Mapping[str, object] = MappingProxyType(
 )
 # Methods that are not followed: those for which vLLM leaves model runner V2 (config/vllm.py), and others with layers.
 SERVED_BY_V1 = frozenset({"custom_class", "medusa", "mlp_speculator", "suffix"})
-WITH_LAYERS = frozenset({"dflash", "dspark", "eagle", "extract_hidden_states"})
+WITH_LAYERS = frozenset({"dflash", "dspark", "extract_hidden_states"})
 # Classes that hand over the hidden states of several layers (``SupportsEagle3``), as far as the rest is followed.
 EAGLE3_TARGETS = frozenset(
     {
@@ -104,6 +106,8 @@ EAGLE3_TARGETS = frozenset(
         "Qwen3MoeForCausalLM",
     }
 )
+# Decoders whose last hidden states EAGLE reads, as far as the rest is followed.
+EAGLE_TARGETS = frozenset({"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"})
 # Layers of which nothing but the tokens of a request counts.
 _PLAIN = FullAttention | SlidingWindow | ChunkedLocal
 
@@ -124,7 +128,7 @@ _SCANNED_LEAST = 16
 class Speculation:
     """A readable ``--speculative-config`` of a method that is followed.
 
-    ``model`` and ``revision`` name a draft model.
+    ``model`` and ``revision`` name a draft model, or the checkpoint of prediction layers.
     """
 
     method: str
@@ -145,7 +149,7 @@ def speculation(text: object) -> Speculation | None:
     ranks = None if told.get(_RANKS) is None else _count(told.get(_RANKS))
     if _RANKS in told and ranks is None:
         return None
-    if method not in NAMES_A_MODEL:
+    if method not in NAMES_A_MODEL and not (method == MTP and "model" in told):
         return Speculation(method, drafted, draft_tensor_parallel_size=ranks)
     model, revision = told.get("model"), told.get("revision")
     if not isinstance(model, str) or not (revision is None or isinstance(revision, str)):
@@ -169,25 +173,25 @@ def _method(told: Mapping[str, object]) -> str | None:
     method, model = told.get("method"), told.get("model")
     if method is None and isinstance(model, str) and model in _NAMED_AS_MODEL:
         return "ngram"
-    if method == EAGLE3:
-        return EAGLE3 if isinstance(model, str) and model.strip() else None
+    if method in (EAGLE, EAGLE3):
+        return str(method) if isinstance(model, str) and model.strip() else None
     if method in (None, DRAFT_MODEL):
         return _method_by_name(model) if isinstance(model, str) else None
     if isinstance(method, str) and method in MTP_NAMES:
-        return MTP if model is None else None
+        return MTP if model is None or (isinstance(model, str) and model.strip()) else None
     if not isinstance(method, str) or method not in NGRAM:
         return None
     return method if model is None or (isinstance(model, str) and model in NGRAM[method]) else None
 
 
 def _method_by_name(model: str) -> str | None:
-    """What drafts under a name, as far as vLLM goes by names: a model, EAGLE-3, or what is not followed."""
+    """What drafts under a name, as far as vLLM goes by names: a model, EAGLE, or what is not followed."""
     dotted = model.split(".")
     is_class = "/" not in model and len(dotted) > 1 and all(part.isidentifier() for part in dotted)
     if not model.strip() or is_class:
         return None
     other = next((part for part in _OTHER_DRAFTERS if part in model.lower()), None)
-    return DRAFT_MODEL if other is None else EAGLE3 if other == EAGLE3 else None
+    return DRAFT_MODEL if other is None else _OTHER_DRAFTERS[other]
 
 
 def _windows_hold(told: Mapping[str, object]) -> bool:
@@ -212,13 +216,14 @@ def unfollowed_speculation(text: object, version: Version, spec: ModelSpec) -> s
     told = speculation(text)
     if told is None:
         return _unread(text)
-    since = MTP_SINCE if told.method == MTP else SINCE
-    if version < since:
+    since = mtp_since(spec) if told.method == MTP else SINCE
+    on_v1 = told.method in NAMES_A_MODEL and apart_on_v1(told.method, version, spec)
+    if version < since and not on_v1:
         return f"speculative-config with the method {told.method} is followed since vLLM {since} only"
     if told.method == MTP:
-        return spec.mtp.reason if isinstance(spec.mtp, Unavailable) else None
+        return spec.mtp.reason if isinstance(spec.mtp, Unavailable) else _unfollowed_checkpoint(spec, told)
     if told.method in NAMES_A_MODEL:
-        return _unfollowed_model(spec, told)
+        return _unfollowed_model(spec, told, version)
     plain = all(isinstance(cache, _PLAIN) for cache in spec.caches)
     if spec.runner != "generate" or not spec.caches or not plain:
         return f"what drafting tokens takes with the layers of {spec.architecture[:60]} is not modelled yet"
@@ -233,24 +238,51 @@ def _unread(text: object) -> str:
         return f"drafting by {method} is not modelled; vLLM serves it with its older model runner V1"
     if isinstance(method, str) and method in WITH_LAYERS:
         return f"the layers of {method} drafters are not modelled yet"
-    return "speculative-config is followed for ngram, ngram_gpu, mtp, draft_model and eagle3, without more settings"
+    return (
+        "speculative-config is followed for ngram, ngram_gpu, mtp, draft_model, eagle and eagle3, without more settings"
+    )
 
 
-def _unfollowed_model(spec: ModelSpec, told: Speculation) -> str | None:
+def _unfollowed_checkpoint(spec: ModelSpec, told: Speculation) -> str | None:
+    """Why the checkpoint that is named for prediction layers is not followed: it is not known, or not the model's."""
+    draft = spec.draft
+    if told.model is None:
+        return None
+    if not isinstance(draft, ModelSpec):
+        return f"the model {told.model[:80]} is not known{f': {draft.reason}' if draft else ' yet'}"
+    same = replace(draft, draft=None) == replace(spec, draft=None)
+    return None if same else "layers for multi-token prediction of another checkpoint are not modelled yet"
+
+
+def _unfollowed_model(spec: ModelSpec, told: Speculation, version: Version) -> str | None:
     """Why the model that drafts is not followed: it is not known, or not of the kind that is."""
+    reason = _unfollowed_kind(spec, told)
+    layers = drafting_layers(spec, told.method) if reason is None and version < SINCE else None
+    return reason if layers is None else unfollowed_on_v1(spec, layers, version)
+
+
+def _unfollowed_kind(spec: ModelSpec, told: Speculation) -> str | None:
     draft = spec.draft
     if draft is None:
         return f"the draft model {(told.model or '')[:80]} is not known yet"
     if isinstance(draft, Unavailable):
         return f"the draft model is not known: {draft.reason}"
-    if told.method == EAGLE3 and not isinstance(draft.eagle3, Draft):
-        return draft.eagle3.reason if draft.eagle3 else f"{draft.architecture[:60]} is no EAGLE-3 drafter that is known"
+    layers = _eagle(draft, told.method)
+    if told.method != DRAFT_MODEL and not isinstance(layers, Draft):
+        return layers.reason if layers else f"{draft.architecture[:60]} is no drafter of {told.method} that is known"
     plain = all(isinstance(cache, _PLAIN) for cache in (*spec.caches, *draft.caches))
     if not plain or not draft.caches or draft.tower or draft.shapes_guessed or draft.runner != "generate":
         return f"drafting with the layers of {draft.architecture[:60]} for {spec.architecture[:60]} is not modelled yet"
+    if told.method == EAGLE and (draft.hidden_size, draft.vocab_size) != (spec.hidden_size, spec.vocab_size):
+        return "an EAGLE drafter of another width or vocabulary than the model's is not modelled"
+    if told.method == EAGLE:
+        known = spec.architecture in EAGLE_TARGETS
+        return None if known else f"drafting by EAGLE for {spec.architecture[:60]} is not modelled yet"
     if told.method == EAGLE3:
         known = spec.architecture in EAGLE3_TARGETS
         return None if known else f"what {spec.architecture[:60]} hands to EAGLE-3 is not modelled yet"
+    if draft.architecture in PREDICTS:
+        return f"of {draft.architecture[:60]} vLLM takes the prediction layers to draft, which is not modelled yet"
     stored = draft.quantization
     # The draft's modules have a prefix of their own, which lists of exceptions may or may not mean.
     if stored is not None and (stored.ignored or stored.targets or stored.lm_head):
@@ -260,14 +292,24 @@ def _unfollowed_model(spec: ModelSpec, told: Speculation) -> str | None:
 
 def drafter(spec: ModelSpec, args: EngineArgs) -> Draft | None:
     """The layers that draft tokens, if any."""
-    if args.speculative_method == MTP and isinstance(spec.mtp, Draft):
+    return None if args.speculative_method is None else drafting_layers(spec, args.speculative_method)
+
+
+def drafting_layers(spec: ModelSpec, method: str) -> Draft | None:
+    """The layers that draft tokens by a method: the model's own, or those of the model that drafts for it."""
+    if method == MTP and isinstance(spec.mtp, Draft):
         return spec.mtp
-    if args.speculative_method not in NAMES_A_MODEL or not isinstance(spec.draft, ModelSpec):
+    if method not in NAMES_A_MODEL or not isinstance(spec.draft, ModelSpec):
         return None
-    if args.speculative_method == DRAFT_MODEL:
+    if method == DRAFT_MODEL:
         return Draft(_behind(spec.num_layers, spec.draft), streams=0)
-    eagle = spec.draft.eagle3
+    eagle = _eagle(spec.draft, method)
     return replace(eagle, spec=_behind(spec.num_layers, eagle.spec)) if isinstance(eagle, Draft) else None
+
+
+def _eagle(draft: ModelSpec, method: str) -> Draft | Unavailable | None:
+    """What a checkpoint is as a drafter by one of EAGLE's methods."""
+    return draft.eagle if method == EAGLE else draft.eagle3
 
 
 @lru_cache(maxsize=64)
@@ -288,6 +330,8 @@ def cannot_draft(spec: ModelSpec, args: EngineArgs, gpu: Gpu) -> Unavailable | N
     together = [words for words, is_set in _companions(args) if is_set]
     if together:
         return Unavailable(f"speculative-config together with {together[0]} is not modelled yet")
+    if early_runner(spec, args, gpu.capability):
+        return Unavailable(f"drafting by model runner V2 is not modelled for vLLM {args.vllm_version}")
     if gpu.vendor != "nvidia" or gpu.capability is None:
         return Unavailable(f"which graphs vLLM captures of drafted tokens is not known on {gpu.name}")
     return None
@@ -301,7 +345,8 @@ def _companions(args: EngineArgs) -> tuple[tuple[str, bool], ...]:
         ("decode context parallelism", args.decode_context_parallel_size > 1),
         ("pipeline parallelism", layers and args.pipeline_parallel_size > 1),
         ("a tensor parallel size of its own", args.draft_tensor_parallel_size not in (None, args.tensor_parallel_size)),
-        ("CPU offload", layers and args.cpu_offload_gb > 0),
+        # Layers of one's own are not built by ``make_layers``, which moves them; those of a model are.
+        ("CPU offload", args.speculative_method == DRAFT_MODEL and args.cpu_offload_gb > 0),
         ("data parallelism", args.speculative_method in NAMES_A_MODEL and args.data_parallel_size > 1),
     )
 

@@ -207,21 +207,36 @@ def _stage(
         parts.append(slack)
     if regime.sampler_state_charged and last:
         parts.append(sampler_state(spec, limits))
-    draft = drafter(spec, args)
-    if draft is not None and last:
-        parts.append(draft_state(spec, draft, args, limits))
-    elif args.speculative_method in NGRAM:
-        parts.append(drafting_state(args, limits.max_num_seqs, max_model_len, last_stage=last))
+    state = _drafting(spec, args, regime, limits, max_model_len, last=last)
+    if regime.accounting == "consumed":
+        parts.extend(state)
     spent = total("spent before the KV cache", "weights and everything vLLM measures beside them", *parts)
     left = _left(requested, parts)
     if args.kv_cache_memory_bytes is not None:
         left = _exactly(args.kv_cache_memory_bytes)
-    return Stage(weights, spent, left, _outside(spec, args, gpu, regime, limits))
+    return Stage(weights, spent, left, _outside(spec, args, gpu, regime, limits, state))
 
 
-def _outside(spec: ModelSpec, args: EngineArgs, gpu: Gpu, regime: Era, limits: Batch) -> Term:
-    """What the share asked for does not cover: the context where it is not charged, and graphs not set aside for."""
-    parts = []
+def _drafting(
+    spec: ModelSpec, args: EngineArgs, regime: Era, limits: Batch, max_model_len: int, *, last: bool
+) -> tuple[Term, ...]:
+    """What drafting keeps from before the profile run; only releases that measure the device see it."""
+    draft = drafter(spec, args)
+    if draft is not None:
+        return (draft_state(spec, draft, args, regime, limits),) if last else ()
+    if args.speculative_method in NGRAM:
+        return (drafting_state(args, limits.max_num_seqs, max_model_len, last_stage=last),)
+    return ()
+
+
+def _outside(
+    spec: ModelSpec, args: EngineArgs, gpu: Gpu, regime: Era, limits: Batch, drafting: tuple[Term, ...]
+) -> Term:
+    """What the share asked for does not cover.
+
+    The context and what drafting keeps where they are not charged, and graphs not set aside for.
+    """
+    parts = list(drafting) if regime.accounting != "consumed" else []
     if regime.accounting != "device use":
         parts.append(cuda_context())
     if not regime.graph_estimate_charged:

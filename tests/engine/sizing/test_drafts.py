@@ -21,6 +21,7 @@ from vram_engine.sizing.batch import batch
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.drafts import draft_state, with_draft
 from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.eras import era
 from vram_engine.sizing.kv_cache import KvLayout, kv_layout
 from vram_engine.sizing.speculative import captures_whole_steps
 from vram_engine.sizing.weights import BUFFERS, DRAFT, allocated_bytes, weights
@@ -99,7 +100,7 @@ def test_buffers_of_the_drafter() -> None:
     spec = spec_of(DRAFTS["DeepSeek-V3"])
     assert isinstance(spec.mtp, Draft)
     limits = batch(MTP, card("h100-sxm-80"), 8192, spec)
-    state = draft_state(spec, spec.mtp, MTP, limits)
+    state = draft_state(spec, spec.mtp, MTP, era(spec, MTP, HOPPER), limits)
     assert state.bytes == 8192 * 7168 * 2 + 8192 * 13 + 1024 * (44 + 2 * 20)
 
 
@@ -115,8 +116,8 @@ def test_embeddings_of_images_are_handed_over() -> None:
     spec = spec_of(DRAFTS["Qwen3.5-35B-A3B"])
     assert isinstance(spec.mtp, Draft)
     limits = batch(MTP, card("h100-sxm-80"), 8192, spec)
-    with_media = draft_state(spec, spec.mtp, MTP, limits).bytes
-    without = draft_state(spec, spec.mtp, replace(MTP, language_model_only=True), limits).bytes
+    with_media = draft_state(spec, spec.mtp, MTP, era(spec, MTP, HOPPER), limits).bytes
+    without = draft_state(spec, spec.mtp, replace(MTP, language_model_only=True), era(spec, MTP, HOPPER), limits).bytes
     assert with_media - without == (8192 * 2048 * 2 if spec.tower else 0)
 
 
@@ -134,10 +135,9 @@ def test_a_verdict_with_a_draft_layer() -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "gpu"),
     [
-        ("GLM-4.5-Air", f"# vram: vllm=0.28.0\ntensor-parallel-size: 4\n{SETTING}", "4xh200"),
+        ("GLM-4.5-Air", f"# vram: vllm=0.15.1\ntensor-parallel-size: 4\n{SETTING}", "4xh200"),
         ("GLM-4.5-Air", f"tensor-parallel-size: 4\nenable-lora: true\n{SETTING}", "4xh200"),
         ("GLM-4.5-Air", f"tensor-parallel-size: 2\npipeline-parallel-size: 2\n{SETTING}", "4xh200"),
-        ("GLM-4.5-Air", f"tensor-parallel-size: 4\ncpu-offload-gb: 4\n{SETTING}", "4xh200"),
         ("GLM-4.5-Air", f"tensor-parallel-size: 4\n{SETTING}", "4xmi300x"),
         (
             "GLM-4.5-Air",
@@ -150,6 +150,50 @@ def test_a_verdict_with_a_draft_layer() -> None:
 def test_what_is_not_followed_leaves_no_verdict(name: str, settings: str, gpu: str) -> None:
     """Another release, GPU or companion leaves the verdict unknown."""
     assert plan(name, settings, gpu).verdict == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("named", "known", "verdict"),
+    [
+        ("org/GLM-4.5-Air", {}, "fits"),
+        ("org/again", {"again": {}}, "fits"),
+        ("org/other", {"other": {"num_hidden_layers": 45}}, "unknown"),
+        ("org/missing", {}, "unknown"),
+    ],
+)
+def test_the_checkpoint_of_the_layer_may_be_named(named: str, known: dict[str, dict], verdict: str) -> None:
+    """It may be the model's own, or one that is the same in all that counts; another is not followed."""
+    config = config_of(DRAFTS["GLM-4.5-Air"])
+    specs = {"GLM-4.5-Air": from_config(config)} | {name: from_config(config | more) for name, more in known.items()}
+    models = {ModelRef(f"org/{name}"): FoundModel(spec, "declared") for name, spec in specs.items()}
+    setting = f'speculative-config: {{"method": "mtp", "model": "{named}", "num_speculative_tokens": 1}}\n'
+    text = f"# vram: gpu=4xh200\nmodel: org/GLM-4.5-Air\ntensor-parallel-size: 4\n{setting}"
+    analysis = analyse(text, Context(models=models))
+    assert analysis.plans[0].verdict == verdict, analysis.plans[0].unmodelled
+    assert analysis.wants == (frozenset() if ModelRef(named) in models else {ModelRef(named)})
+
+
+def test_a_model_with_a_prediction_layer_is_no_draft_model() -> None:
+    """vLLM takes the layer of it, whatever the method says."""
+    known = {ModelRef("org/GLM-4.5-Air"): FoundModel(spec_of(DRAFTS["GLM-4.5-Air"]), "declared")}
+    setting = 'speculative-config: {"model": "org/GLM-4.5-Air", "num_speculative_tokens": 1}\n'
+    text = f"# vram: gpu=8xh200\nmodel: org/GLM-4.5-Air\ntensor-parallel-size: 8\n{setting}"
+    (found,) = analyse(text, Context(models=known)).plans
+    assert found.verdict == "unknown"
+    assert "prediction layers" in found.unmodelled[0].reason
+
+
+def test_the_layer_stays_when_weights_move_to_the_cpu() -> None:
+    """Of the model's layers 4 GiB move; the draft layer is built in another way and stays whole."""
+    spec = spec_of(DRAFTS["GLM-4.5-Air"])
+    parts = []
+    for args in (replace(MTP, tensor_parallel_size=4), replace(MTP, tensor_parallel_size=4, cpu_offload_gb=4.0)):
+        stages = weights(spec, args, HOPPER)
+        assert isinstance(stages, tuple)
+        found = with_draft(stages, spec, args, HOPPER, 8192)
+        assert isinstance(found, tuple)
+        parts += [part.bytes for part in found[0].parts if part.name == DRAFT]
+    assert parts == [1239727616] * 2
 
 
 @pytest.mark.parametrize("count", [0, 2, -1, "one", None])
@@ -270,7 +314,6 @@ def test_another_vocabulary_is_refused() -> None:
     "setting",
     [
         '{"model": "org/small-DFlash", "num_speculative_tokens": 3}',
-        '{"model": "org/small-eagle-1", "num_speculative_tokens": 3}',
         '{"model": "mine.Proposer", "num_speculative_tokens": 3}',
         '{"model": "org/small", "num_speculative_tokens": 3, "quantization": "fp8"}',
         '{"model": "org/small", "num_speculative_tokens": 3, "draft_sample_method": "probabilistic"}',
@@ -353,3 +396,48 @@ def test_an_eagle_head_is_not_served_by_itself() -> None:
     head = llama(HEAD | {"architectures": ["LlamaForCausalLMEagle3"], "max_position_embeddings": 8192})
     assert isinstance(head.eagle3, Draft)
     assert named({"large": head}, "")[0].verdict == "unknown"
+
+
+FIRST_HEAD = {key: value for key, value in HEAD.items() if key != "draft_vocab_size"}
+FIRST = replace(EAGLE, speculative_method="eagle")
+
+
+@pytest.mark.parametrize(("ranks", "expected"), [(1, 503_324_672), (2, 285_220_864)])
+def test_an_eagle_layer_of_the_first_kind_weighs_what_vllm_builds(ranks: int, expected: int) -> None:
+    """A layer without its first norm and a projection, as vLLM's class has them, and a table for all positions."""
+    spec, args = llama(TARGET, llama(FIRST_HEAD)), replace(FIRST, tensor_parallel_size=ranks)
+    stages = weights(spec, args, HOPPER)
+    assert isinstance(stages, tuple)
+    found = with_draft(stages, spec, args, HOPPER, 131072)
+    assert isinstance(found, tuple)
+    (part,) = [part for part in found[0].parts if part.name == DRAFT]
+    assert part.bytes == part.low == expected + 131072 * 128 * 2
+    assert part.high - part.low == 128256 * 4096 * 2 // ranks
+
+
+def test_an_eagle_layer_of_the_first_kind_joins_the_kv_cache() -> None:
+    """33 layers of 64 KiB a block: 19,859 blocks in 40 GiB."""
+    spec = llama(TARGET, llama(FIRST_HEAD))
+    layout = kv_layout(spec, FIRST, HOPPER, max_num_batched_tokens=8192, max_model_len=131072)
+    assert isinstance(layout, KvLayout)
+    assert layout.num_blocks((40 * GIB,)) == 19859
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "told", "verdict"),
+    [
+        ({}, "small", '"method": "eagle", ', "fits"),
+        ({}, "EAGLE-small", "", "fits"),
+        ({"architectures": ["EagleLlamaForCausalLM"]}, "small", '"method": "eagle", ', "fits"),
+        ({"hidden_size": 2048, "num_attention_heads": 16}, "small", '"method": "eagle", ', "unknown"),
+        ({"vocab_size": 32000}, "small", '"method": "eagle", ', "unknown"),
+        ({"quantization_config": {"quant_method": "fp8"}}, "small", '"method": "eagle", ', "unknown"),
+        ({"architectures": ["Eagle3LlamaForCausalLM"]}, "small", '"method": "eagle", ', "unknown"),
+    ],
+)
+def test_a_verdict_with_an_eagle_layer_of_the_first_kind(head: dict, name: str, told: str, verdict: str) -> None:
+    """As wide as the model and with its vocabulary, told by method or name."""
+    setting = f'speculative-config: {{{told}"model": "org/{name}", "num_speculative_tokens": 3}}\n'
+    found, wants = named({"large": llama(TARGET), name: llama(FIRST_HEAD | head)}, setting)
+    assert not wants
+    assert found.verdict == verdict, found.unmodelled
