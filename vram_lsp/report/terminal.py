@@ -27,17 +27,13 @@ from vram_engine.view.kv_explained import kv_explained
 from vram_engine.view.speed import speed_words
 from vram_engine.view.summary import headline, kv_words, missing, notes, refusal_words, rows
 from vram_lsp.checking import Checked
+from vram_lsp.report.printable import printable
 
 # Wide enough that nothing is wrapped where no terminal says how wide it is.
 _UNWRAPPED = 10_000
 
 _STYLE = {"error": "bold red", "warning": "yellow", "information": "cyan", "hint": "dim"}
 _VERDICT_STYLE = {"fits": "bold green", "at-risk": "bold yellow", "infeasible": "bold red", "unknown": "bold cyan"}
-
-
-def printable(text: str) -> str:
-    """``text`` with what would steer a terminal shown as an escape instead."""
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 def standard_output() -> Console:
