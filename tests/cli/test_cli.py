@@ -173,3 +173,14 @@ def test_a_bad_project_file_is_said_and_survived(folder):
     done = run("check", folder / "clean.yaml")
     assert done.returncode == 0
     assert len(done.stderr.splitlines()) == 3
+
+
+def test_a_plan_of_a_name_that_looks_like_markup_is_printed_as_it_is(tmp_path):
+    """Brackets of a file are text, neither style nor an error, and its escape sequences are shown."""
+    path = tmp_path / "serve.yaml"
+    path.write_text('# vram: gpu=l4\nmodel: "Qwen/Qwen[/red]\\e[31m"\n')
+    done = run("plan", str(path))
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert "[/red]" in done.stdout
+    assert "\x1b" not in done.stdout
