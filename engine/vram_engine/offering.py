@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from vram_engine.analysis import Analysis, Context, analyse, plan_of
+from vram_engine.beside import is_short_because_of_peers
 from vram_engine.deployment import Scalar
 from vram_engine.dialects.writing import settings_written
 from vram_engine.fixing import edits_of
@@ -50,7 +51,15 @@ def recommended(analysis: Analysis, index: int, context: Context, asked: Asked |
     if case is None:
         return Recommended(plan, None, reasons=missing(plan))
     advice = advise(case)
-    return Recommended(plan, advice, tuple(_offers(analysis, plan, advice, context)))
+    offers = tuple(_offers(analysis, plan, advice, context))
+    return Recommended(plan, advice, offers, () if offers else tuple(_shares(plan)))
+
+
+def _shares(plan: Plan) -> Iterator[str]:
+    """What to do where all that is wrong is what others on the GPU hold: no search over one deployment ends that."""
+    if plan.feasibility is not None and is_short_because_of_peers(plan.deployment, plan.feasibility.condition):
+        names = ", ".join(peer.name for peer in plan.deployment.peers)
+        yield f"it shares its GPU with {names}, and together they ask for too much: lower gpu-memory-utilization of one"
 
 
 def case_of(analysis: Analysis, plan: Plan, context: Context, asked: Asked | None = None) -> Case | None:

@@ -197,3 +197,14 @@ def test_plan_json_has_the_image_and_an_environment_without_secrets(folder):
         "API_KEY": None,
     }
     assert deployment["verdict"] == "fits"
+
+
+def test_a_plan_of_a_name_that_looks_like_markup_is_printed_as_it_is(tmp_path):
+    """Brackets of a file are text, neither style nor an error, and its escape sequences are shown."""
+    path = tmp_path / "serve.yaml"
+    path.write_text('# vram: gpu=l4\nmodel: "Qwen/Qwen[/red]\\e[31m"\n')
+    done = run("plan", str(path))
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert "[/red]" in done.stdout
+    assert "\x1b" not in done.stdout

@@ -72,3 +72,28 @@ def test_what_cannot_be_met_names_more_and_other_gpus():
     assert deployment["partial"]["lacks_bytes"] > 0
     assert deployment["more_gpus"]["count"] >= 8
     assert {each["id"] for each in deployment["gpus"]} >= {"h100-sxm-80", "b200"}
+
+
+def test_a_name_cannot_steer_the_terminal(tmp_path):
+    """Escape sequences of a file are shown, not sent."""
+    path = tmp_path / "serve.yaml"
+    path.write_text('# vram: gpu=l4\nmodel: "Qwen/\\e[31mQwen3\\a"\n')
+    page = run(path).stdout
+    assert "\x1b" not in page
+    assert "\x07" not in page
+    assert "\\x1b[31m" in page
+
+
+def test_engines_that_together_ask_for_too_much_are_told_to_share(tmp_path):
+    """0.55 and 0.5 of one GPU: neither a smaller model nor a smaller cache ends that, a smaller share does."""
+    service = '{image: "vllm/vllm-openai:v0.32.0", gpus: [{device_ids: ["0"]}], command: '
+    shares = "".join(
+        f"  {name}: {service}--model Qwen/Qwen2.5-7B-Instruct --gpu-memory-utilization {share}}}\n"
+        for name, share in (("chat", 0.55), ("code", 0.5))
+    )
+    path = tmp_path / "compose.yaml"
+    path.write_text(f"# vram: gpu=h100-sxm-80\nservices:\n{shares}")
+    page = run(path).stdout
+    assert page.count("lower gpu-memory-utilization of one") == 2
+    assert "0.00 GiB" not in page
+    assert "nothing that can be written" not in page

@@ -11,6 +11,7 @@ from vram_engine.recommend.advice import Choice, preview
 from vram_engine.recommend.gpus import Fitting
 from vram_engine.view.summary import headline
 from vram_lsp.recommending import Answer
+from vram_lsp.report.printable import printable
 
 
 def recommendation_document(answers: Sequence[Answer]) -> dict[str, Any]:
@@ -68,9 +69,9 @@ def print_recommendations(answers: Sequence[Answer]) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     for answer in answers:
-        console.print(headline(answer.recommended.plan), style="bold", markup=False)
+        console.print(printable(headline(answer.recommended.plan)), style="bold", markup=False)
         for line in _lines(answer):
-            console.print(line, markup=False)
+            console.print(printable(line), markup=False)
 
 
 def _lines(answer: Answer) -> list[str]:
@@ -78,7 +79,7 @@ def _lines(answer: Answer) -> list[str]:
     lines = [f"  no recommendation: {reason}" for reason in found.reasons]
     for number, offer in enumerate(found.offers):
         lines += _choice_lines(number + 1, offer.choice)
-    if found.advice is not None and not found.offers:
+    if found.advice is not None and not found.offers and not found.reasons:
         lines += _without_choice(found)
     if answer.more is not None:
         how = ", ".join(f"{name} {value}" for name, value in answer.more.settings.items())

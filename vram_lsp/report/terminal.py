@@ -27,6 +27,7 @@ from vram_engine.view.kv_explained import kv_explained
 from vram_engine.view.speed import speed_words
 from vram_engine.view.summary import headline, kv_words, missing, notes, refused_words, rows
 from vram_lsp.checking import Checked
+from vram_lsp.report.printable import printable
 
 # Wide enough that nothing is wrapped where no terminal says how wide it is.
 _UNWRAPPED = 10_000
@@ -35,19 +36,14 @@ _STYLE = {"error": "bold red", "warning": "yellow", "information": "cyan", "hint
 _VERDICT_STYLE = {"fits": "bold green", "at-risk": "bold yellow", "infeasible": "bold red", "unknown": "bold cyan"}
 
 
-def printable(text: str) -> str:
-    """``text`` with what would steer a terminal shown as an escape instead."""
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
-
-
 def standard_output() -> Console:
     """Standard output: as wide as the terminal, and unwrapped where there is none."""
-    return Console(width=None if sys.stdout.isatty() else _UNWRAPPED, highlight=False, soft_wrap=True)
+    return Console(width=None if sys.stdout.isatty() else _UNWRAPPED, markup=False, highlight=False, soft_wrap=True)
 
 
 def written_page() -> Console:
     """A page that nobody's terminal shapes: for text that goes elsewhere."""
-    return Console(width=_UNWRAPPED, highlight=False, soft_wrap=True, color_system=None, file=StringIO())
+    return Console(width=_UNWRAPPED, markup=False, highlight=False, soft_wrap=True, color_system=None, file=StringIO())
 
 
 def print_check(checked: Sequence[Checked]) -> None:
@@ -93,12 +89,12 @@ def print_plan(checked: Checked, *, explain: bool) -> None:
         _print_budget(console, plan)
         if explain and isinstance(plan.estimate, Estimate):
             for note in notes(plan):
-                console.print(f"- {note}")
+                console.print(printable(f"- {note}"))
             for term in plan.estimate.budget.terms:
                 console.print(_term_tree(term))
             console.print(_kv_tree(plan))
         for recommendation in plan.recommendations:
-            console.print(f"  would fit: {recommendation.title}")
+            console.print(printable(f"  would fit: {recommendation.title}"))
     for finding in checked.analysis.findings:
         console.print(_finding_line(checked, finding))
 
@@ -126,9 +122,9 @@ def _print_budget(console: Console, plan: Plan) -> None:
         if speed := speed_words(plan):
             console.print(speed)
     for reason in refused_words(plan):
-        console.print(reason)
+        console.print(printable(reason))
     for reason in missing(plan):
-        console.print(f"no verdict: {reason}")
+        console.print(printable(f"no verdict: {reason}"))
     if isinstance(plan.node, NoGpu) and plan.model is not None:
         gpus = fits_on(plan)
         if gpus:

@@ -89,10 +89,11 @@ def advise(case: Case) -> Advice:
 
 
 def _partial(found: Found) -> Partial | None:
-    nearest = found.nearest
-    if nearest is None or found.nearest_lacks is None or not nearest.settings:
+    """The nearest step; none where memory is not what it lacks."""
+    nearest, lacks = found.nearest, found.nearest_lacks
+    if nearest is None or lacks is None or lacks <= 0 or not nearest.settings:
         return None
-    return Partial(nearest.settings, title_of(nearest.settings), max(found.nearest_lacks, 0))
+    return Partial(nearest.settings, title_of(nearest.settings), lacks)
 
 
 def _choices(case: Case, proposals: Iterable[Proposal], before: Sized | None) -> Iterator[Choice]:
