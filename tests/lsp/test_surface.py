@@ -218,7 +218,15 @@ async def test_the_server_asks_to_hear_of_the_files_it_rests_on(client: Language
     watched, settings = asked.registrations
     assert watched.method == types.WORKSPACE_DID_CHANGE_WATCHED_FILES
     patterns = [_field(each, "glob_pattern", "globPattern") for each in _field(watched.register_options, "watchers")]
-    assert patterns == ["**/vram-lsp.toml", "**/pyproject.toml", "**/config.json", "**/*.yaml", "**/*.yml", "**/*.env"]
+    assert patterns == [
+        "**/vram-lsp.toml",
+        "**/pyproject.toml",
+        "**/config.json",
+        "**/adapter_config.json",
+        "**/*.yaml",
+        "**/*.yml",
+        "**/*.env",
+    ]
     assert settings.method == types.WORKSPACE_DID_CHANGE_CONFIGURATION
 
     uri = (tmp_path / "serve.yaml").as_uri()

@@ -240,6 +240,7 @@ READ = {
     "quantization-deprecated": "vllm/config/model.py, _verify_quantization; Fixed wants such a checkpoint",
     "kv-cache-dtype-too-new": "vllm/config/cache.py, CacheDType, release by release",
     "kv-cache-dtype-differs-from-model": "vllm/config/vllm.py of 0.33, _reject_mismatched_float_kv_cache",
+    "adapter-rank-exceeds-limit": "vllm/lora/peft_helper.py, PEFTHelper.validate_legal",
     "lora-modules-without-lora": "vllm/v1/worker/lora_model_runner_mixin.py, _ensure_lora_enabled",
     "speculative-method-removed": "vllm/config/speculative.py of 0.33, SpeculativeMethod",
     "object-store-needs-streamer": "vllm/config/vllm.py, VllmConfig.__post_init__; the streamer is not installed",
