@@ -38,6 +38,18 @@ from vram_engine.model.encoder import (
 from vram_engine.model.gemma import gemma3, gemma3n
 from vram_engine.model.hybrid import bamba, falcon_h1, granite_hybrid, zamba2
 from vram_engine.model.interleaved import laguna, llama4, mimo_v2
+from vram_engine.model.kin import (
+    MELLUM_DEFAULTS,
+    PARAM2_DEFAULTS,
+    axk1,
+    bailing,
+    bailing_linear,
+    decoder_of,
+    mellum,
+    pangu_ultra,
+    param2,
+    sarvam_latent,
+)
 from vram_engine.model.linear_hybrid import kimi_linear, lfm2, olmo_hybrid, qwen_next
 from vram_engine.model.molmo import molmo, molmo2
 from vram_engine.model.multimodal import (
@@ -192,8 +204,6 @@ MIXTURES: Mapping[str, str] = {
     "GraniteMoeSharedForCausalLM": "granitemoeshared",
     "GraniteMoeSWAForCausalLM": "granitemoeshared",
     "Ernie4_5_MoeForCausalLM": "ernie45_moe",
-    "BailingMoeForCausalLM": "bailing_moe",
-    "BailingMoeV2ForCausalLM": "bailing_moe",
     "AfmoeForCausalLM": "afmoe",
     "ExaoneMoeForCausalLM": "exaone_moe",
     "ExaoneMoEForCausalLM": "exaone_moe",
@@ -280,6 +290,17 @@ TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "GlmMoeDsaForCausalLM": latent("deepseek", indexed=True),
         "Glm4MoeLiteForCausalLM": latent("glm4_moe_lite"),
         "MistralLarge3ForCausalLM": latent("deepseek"),
+        "AXK1ForCausalLM": shaped(axk1),
+        "PanguUltraMoEForCausalLM": shaped(pangu_ultra),
+        "SarvamMLAForCausalLM": shaped(sarvam_latent),
+        "BailingMoeV2_5ForCausalLM": shaped(bailing_linear),
+    }
+    | {
+        "BailingMoeForCausalLM": decoder_of(bailing, {}),
+        "BailingMoeV2ForCausalLM": decoder_of(bailing, {}),
+        "SarvamMoEForCausalLM": decoder_of(bailing, {}),
+        "Param2MoEForCausalLM": decoder_of(param2, PARAM2_DEFAULTS),
+        "MellumForCausalLM": decoder_of(mellum, MELLUM_DEFAULTS),
     }
     | {
         "GPT2LMHeadModel": shaped(gpt2),
