@@ -35,6 +35,7 @@ from vram_engine.model.encoder import (
     roberta_classifier,
     token_classifier,
 )
+from vram_engine.model.ernie_vl import ernie_language
 from vram_engine.model.gemma import gemma3, gemma3n
 from vram_engine.model.hybrid import bamba, falcon_h1, granite_hybrid, zamba2
 from vram_engine.model.interleaved import laguna, llama4, mimo_v2
@@ -65,6 +66,7 @@ from vram_engine.model.multimodal import (
     Tower,
     beside,
     cohere2_vision,
+    eagle25,
     gemma3_tower,
     gemma3n_tower,
     gemma4_tower,
@@ -80,6 +82,7 @@ from vram_engine.model.multimodal import (
     llava_onevision,
     mistral3,
     multimodal,
+    nvlm,
     omni,
     paligemma,
     qwen2_audio,
@@ -102,9 +105,11 @@ from vram_engine.model.ocr import (
 )
 from vram_engine.model.phi_vision import PHI3V_RENAMES, PHI4MM_RENAMES, phi3v, phi4mm
 from vram_engine.model.resampled import (
+    ERNIE_RENAMES,
     FLAT_RENAMES,
     LFM2_RENAMES,
     aria,
+    ernie_vision,
     keye,
     keye15,
     lfm2_vl,
@@ -244,6 +249,8 @@ NAMED_TOWERS: Mapping[str, tuple[Tower, Renames]] = {
     "DeepseekOCRForCausalLM": (deepseek_ocr, DEEPSEEK_OCR_RENAMES),
     "SkyworkR1VChatModel": (internvl, ()),
     "H2OVLChatModel": (internvl, ()),
+    "NVLM_D": (nvlm, ()),
+    "Eagle2_5_VLForConditionalGeneration": (eagle25, ()),
     "LightOnOCRForConditionalGeneration": (mistral3, LIGHTON_RENAMES),
 }
 
@@ -258,6 +265,7 @@ THINKERS: Mapping[str, tuple[Tower, Builder, Renames]] = {
 TOWERS: Mapping[str, tuple[Tower, Builder, Renames]] = {
     "KeyeForConditionalGeneration": (keye, dense("qwen3"), FLAT_RENAMES),
     "KeyeVL1_5ForConditionalGeneration": (keye15, dense("qwen3"), FLAT_RENAMES),
+    "Ernie4_5_VLMoeForConditionalGeneration": (ernie_vision, ernie_language, ERNIE_RENAMES),
     "Phi3VForCausalLM": (phi3v, dense("phi3"), PHI3V_RENAMES),
     "GlmOcrForConditionalGeneration": (glm_ocr, dense("glm4"), QWEN3_RENAMES),
     "DotsOCRForCausalLM": (dots_ocr, dense("qwen2"), DOTS_RENAMES),
