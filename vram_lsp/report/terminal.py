@@ -26,6 +26,7 @@ from vram_engine.view.fits_on import fits_on
 from vram_engine.view.kv_explained import kv_explained
 from vram_engine.view.speed import speed_words
 from vram_engine.view.summary import headline, kv_words, missing, notes, refused_words, rows
+from vram_engine.view.term_words import term_words
 from vram_lsp.checking import Checked
 from vram_lsp.report.printable import printable
 
@@ -144,7 +145,7 @@ def _parts(term: Term) -> Iterator[Term]:
 
 def _term_line(term: Term) -> Text:
     band = f" ({gib(term.low)} to {gib(term.high)})" if term.high > term.low else ""
-    line = Text(f"{term.name} {gib(term.bytes)}{band} ")
+    line = Text(f"{term_words(term)} {gib(term.bytes)}{band} ")
     line.append(f"[{term.basis}] {term.because}", style="dim")
     return line
 

@@ -13,7 +13,7 @@ from vram_engine.model.gemma import gemma4, gemma4_summary
 from vram_engine.model.hybrid import nemotron_h
 from vram_engine.model.interleaved import longcat
 from vram_engine.model.linear_hybrid import qwen35
-from vram_engine.model.mla import MLA_TRAITS, mla_decoder
+from vram_engine.model.mla import MLA_TRAITS, mla_decoder, with_correction
 from vram_engine.model.moe import MOE_TRAITS, experts_shape, moe_decoder
 from vram_engine.model.shapes import Shape, read_shape
 from vram_engine.model.spec import Block, Experts
@@ -53,7 +53,7 @@ def latent(name: str, *, indexed: bool = False) -> Builder:
         config = request.config
         shape = read_shape(config)
         experts = experts_shape(config, shape, traits) if config.has("n_routed_experts") else None
-        return Built(shape, mla_decoder(config, traits, indexed=indexed), experts)
+        return Built(shape, mla_decoder(config, with_correction(config, traits), indexed=indexed), experts)
 
     return build
 

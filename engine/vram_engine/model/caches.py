@@ -65,7 +65,7 @@ from vram_engine.model.caches_kinds import (
     StateTensor,
     WindowedMLA,
 )
-from vram_engine.model.caches_latent import deepseek, deepseek_v4, longcat, low_rank, sparse_latent
+from vram_engine.model.caches_latent import all_latent, deepseek, deepseek_v4, longcat, low_rank, sparse_latent
 from vram_engine.model.caches_state import (
     all_states,
     bailing_delta,
@@ -255,6 +255,7 @@ _DECODERS: Mapping[Builder, tuple[str, ...]] = {
         "Glm4MoeLiteForCausalLM",
         "MistralLarge3ForCausalLM",
     ),
+    all_latent: ("PanguUltraMoEForCausalLM", "SarvamMLAForCausalLM"),
     sparse_latent: ("DeepseekV32ForCausalLM", "GlmMoeDsaForCausalLM"),
     deepseek_v4: ("DeepseekV4ForCausalLM",),
     longcat: ("LongcatFlashForCausalLM",),

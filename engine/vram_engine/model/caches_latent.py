@@ -67,6 +67,11 @@ def deepseek(config: Config) -> tuple[LayerCache, ...]:
     return (latent(config, tuple(range(layers))),)
 
 
+def all_latent(config: Config) -> tuple[LayerCache, ...]:
+    """A class that caches latents whatever its ``model_type`` (Sarvam, openPangu Ultra)."""
+    return (latent(config, tuple(range(layer_count(config)))),)
+
+
 def uses_latent(config: Config) -> bool:
     """Whether vLLM caches the latent itself (``ModelConfig.use_mla``)."""
     nulled = "kv_lora_rank" in config.data and not config.has("kv_lora_rank")

@@ -26,7 +26,7 @@ from vram_engine.model.spec import Attention, Block, Module, Parameter, Part
 
 # A bias is there always, never, or where one of these config keys is true.
 Bias = bool | tuple[str, ...]
-HeadNorms = Literal["none", "head", "heads", "projection", "optional heads", "optional head"]
+HeadNorms = Literal["none", "head", "heads", "projection", "optional heads", "optional head", "biased head"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,9 +287,10 @@ def head_norms(config: Config, shape: Shape, traits: Traits) -> tuple[Parameter,
             ),
         )
     whole = traits.head_norms == "projection"
+    vectors = 2 if traits.head_norms == "biased head" else 1
     return (
-        plain(f"{prefix}q_norm", "attention", shape.head_dim * (shape.heads if whole else 1)),
-        plain(f"{prefix}k_norm", "attention", shape.head_dim * (shape.kv_heads if whole else 1)),
+        plain(f"{prefix}q_norm", "attention", shape.head_dim * (shape.heads if whole else vectors)),
+        plain(f"{prefix}k_norm", "attention", shape.head_dim * (shape.kv_heads if whole else vectors)),
     )
 
 

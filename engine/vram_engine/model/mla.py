@@ -62,10 +62,9 @@ def is_latent(config: Config) -> bool:
     )
 
 
-def mla_decoder(config: Config, traits: MoeTraits, *, prefix: str = "", indexed: bool = False) -> tuple[Block, ...]:
+def mla_decoder(config: Config, traits: MoeTraits, *, indexed: bool = False, tied: bool = False) -> tuple[Block, ...]:
     """The blocks of a decoder with latent attention and experts; ``indexed`` layers choose what they attend to."""
     shape = read_shape(config)
-    traits = with_correction(config, traits)
 
     def kind(layer: int) -> tuple[bool, bool]:
         return traits.is_sparse(config, layer), indexed and has_indexer(config, layer)
@@ -74,9 +73,9 @@ def mla_decoder(config: Config, traits: MoeTraits, *, prefix: str = "", indexed:
         sparse, with_indexer = kind
         return mla_layer(config, shape, traits, sparse=sparse, indexed=with_indexer)
 
-    layers = layers_by_kind(f"{prefix}model.layers.{{}}.", shape.layers, kind, modules)
+    layers = layers_by_kind("model.layers.{}.", shape.layers, kind, modules)
     final = (norm("norm", shape.hidden),)
-    around = ends(f"{prefix}model.", shape.vocab, shape.hidden, tied=False, final=final, head_prefix=prefix)
+    around = ends("model.", shape.vocab, shape.hidden, tied=tied, final=final)
     return (*layers, *around)
 
 

@@ -204,17 +204,6 @@ MOE_TRAITS: Mapping[str, MoeTraits] = {
         shared_width=shared_by_count("moe_num_shared_experts"),
         is_sparse=ernie_interval,
     ),
-    "bailing_moe": MoeTraits(
-        Traits(
-            qkv_bias=("use_bias", "use_qkv_bias"),
-            out_bias=("use_bias",),
-            mlp_bias=("use_bias",),
-            head_norms="optional head",
-            names=BAILING_NAMES,
-        ),
-        shared_width=bailing_shared,
-        is_sparse=after_first_dense,
-    ),
     "afmoe": MoeTraits(
         Traits(head_norms="head", norms=4, gate="gate_proj", rope="sliding"),
         router=GLM_ROUTER,

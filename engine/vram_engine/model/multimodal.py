@@ -310,16 +310,9 @@ def within(section: str, builder: Builder) -> Builder:
 
 def internvl(config: Config, vision: Config) -> Blocks:
     """InternVL in its own format (internvl.py)."""
-    layers = vision.layers("num_hidden_layers")
-    chosen = config.raw("select_layer")
-    depth = chosen[1] if chosen else -1
-    if not isinstance(depth, int) or not -layers <= depth < layers:
-        raise ConfigError(f"config.json: {config.path}select_layer names no layer of the vision tower")
-    used = layers + depth + 1 if depth < 0 else depth + 1
-    features = shuffled(config, vision)
-    hidden = text_hidden(config)
+    features, hidden = shuffled(config, vision), text_hidden(config)
     return (
-        *intern_vision(vision, used),
+        *intern_vision(vision, used_layers(config, vision)),
         loose(
             "mlp1.",
             norm("0", features, bias=True, kind="tower"),
@@ -327,6 +320,47 @@ def internvl(config: Config, vision: Config) -> Blocks:
             replicated("3", "tower", hidden, hidden, bias=True, quantized=False),
         ),
     )
+
+
+def nvlm(config: Config, vision: Config) -> Blocks:
+    """NVLM-D: InternViT with seven heads more, and a projector as wide as the language model's MLP (nvlm_d.py)."""
+    features, hidden = shuffled(config, vision), text_hidden(config)
+    width = language_section(config).integer("intermediate_size")
+    return (
+        *intern_vision(vision, used_layers(config, vision), dummy_heads=7),
+        loose(
+            "mlp1.",
+            norm("0", features, bias=True, kind="tower"),
+            replicated("1", "tower", width, features, quantized=False),
+            replicated("3", "tower", hidden, width, quantized=False),
+        ),
+    )
+
+
+def eagle25(config: Config, vision: Config) -> Blocks:
+    """Eagle 2.5: SigLIP before InternVL's projector; a tower cut short has no last norm (eagle2_5_vl.py)."""
+    features, hidden = shuffled(config, vision), text_hidden(config)
+    layers = used_layers(config, vision)
+    is_whole = layers == vision.layers("num_hidden_layers")
+    return (
+        *siglip_vision(vision, layers, post_norm=is_whole, prefix="vision_model.vision_model."),
+        loose(
+            "mlp1.",
+            norm("0", features, bias=True, kind="tower"),
+            replicated("1", "tower", hidden, features, bias=True, quantized=False),
+            replicated("3", "tower", hidden, hidden, bias=True, quantized=False),
+        ),
+    )
+
+
+def used_layers(config: Config, vision: Config) -> int:
+    """How many layers of the tower there are, by the one whose features are taken."""
+    layers = vision.layers("num_hidden_layers")
+    chosen = config.raw("select_layer")
+    depth = chosen[1] if chosen else -1
+    if not isinstance(depth, int) or not -layers <= depth < layers:
+        raise ConfigError(f"config.json: {config.path}select_layer names no layer of the vision tower")
+    return layers + depth + 1 if depth < 0 else depth + 1
 
 
 def internvl_hf(config: Config, vision: Config) -> Blocks:

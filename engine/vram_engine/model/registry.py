@@ -35,9 +35,22 @@ from vram_engine.model.encoder import (
     roberta_classifier,
     token_classifier,
 )
+from vram_engine.model.ernie_vl import ernie_language
 from vram_engine.model.gemma import gemma3, gemma3n
 from vram_engine.model.hybrid import bamba, falcon_h1, granite_hybrid, zamba2
 from vram_engine.model.interleaved import laguna, llama4, mimo_v2
+from vram_engine.model.kin import (
+    MELLUM_DEFAULTS,
+    PARAM2_DEFAULTS,
+    axk1,
+    bailing,
+    bailing_linear,
+    decoder_of,
+    mellum,
+    pangu_ultra,
+    param2,
+    sarvam_latent,
+)
 from vram_engine.model.linear_hybrid import kimi_linear, lfm2, olmo_hybrid, qwen_next
 from vram_engine.model.molmo import molmo, molmo2
 from vram_engine.model.multimodal import (
@@ -53,6 +66,7 @@ from vram_engine.model.multimodal import (
     Tower,
     beside,
     cohere2_vision,
+    eagle25,
     gemma3_tower,
     gemma3n_tower,
     gemma4_tower,
@@ -68,6 +82,7 @@ from vram_engine.model.multimodal import (
     llava_onevision,
     mistral3,
     multimodal,
+    nvlm,
     omni,
     paligemma,
     qwen2_audio,
@@ -90,9 +105,11 @@ from vram_engine.model.ocr import (
 )
 from vram_engine.model.phi_vision import PHI3V_RENAMES, PHI4MM_RENAMES, phi3v, phi4mm
 from vram_engine.model.resampled import (
+    ERNIE_RENAMES,
     FLAT_RENAMES,
     LFM2_RENAMES,
     aria,
+    ernie_vision,
     keye,
     keye15,
     lfm2_vl,
@@ -193,8 +210,6 @@ MIXTURES: Mapping[str, str] = {
     "GraniteMoeSharedForCausalLM": "granitemoeshared",
     "GraniteMoeSWAForCausalLM": "granitemoeshared",
     "Ernie4_5_MoeForCausalLM": "ernie45_moe",
-    "BailingMoeForCausalLM": "bailing_moe",
-    "BailingMoeV2ForCausalLM": "bailing_moe",
     "AfmoeForCausalLM": "afmoe",
     "ExaoneMoeForCausalLM": "exaone_moe",
     "ExaoneMoEForCausalLM": "exaone_moe",
@@ -235,6 +250,8 @@ NAMED_TOWERS: Mapping[str, tuple[Tower, Renames]] = {
     "DeepseekOCRForCausalLM": (deepseek_ocr, DEEPSEEK_OCR_RENAMES),
     "SkyworkR1VChatModel": (internvl, ()),
     "H2OVLChatModel": (internvl, ()),
+    "NVLM_D": (nvlm, ()),
+    "Eagle2_5_VLForConditionalGeneration": (eagle25, ()),
     "LightOnOCRForConditionalGeneration": (mistral3, LIGHTON_RENAMES),
 }
 
@@ -249,6 +266,7 @@ THINKERS: Mapping[str, tuple[Tower, Builder, Renames]] = {
 TOWERS: Mapping[str, tuple[Tower, Builder, Renames]] = {
     "KeyeForConditionalGeneration": (keye, dense("qwen3"), FLAT_RENAMES),
     "KeyeVL1_5ForConditionalGeneration": (keye15, dense("qwen3"), FLAT_RENAMES),
+    "Ernie4_5_VLMoeForConditionalGeneration": (ernie_vision, ernie_language, ERNIE_RENAMES),
     "Phi3VForCausalLM": (phi3v, dense("phi3"), PHI3V_RENAMES),
     "GlmOcrForConditionalGeneration": (glm_ocr, dense("glm4"), QWEN3_RENAMES),
     "DotsOCRForCausalLM": (dots_ocr, dense("qwen2"), DOTS_RENAMES),
@@ -281,6 +299,17 @@ TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "GlmMoeDsaForCausalLM": latent("deepseek", indexed=True),
         "Glm4MoeLiteForCausalLM": latent("glm4_moe_lite"),
         "MistralLarge3ForCausalLM": latent("deepseek"),
+        "AXK1ForCausalLM": shaped(axk1),
+        "PanguUltraMoEForCausalLM": shaped(pangu_ultra),
+        "SarvamMLAForCausalLM": shaped(sarvam_latent),
+        "BailingMoeV2_5ForCausalLM": shaped(bailing_linear),
+    }
+    | {
+        "BailingMoeForCausalLM": decoder_of(bailing, {}),
+        "BailingMoeV2ForCausalLM": decoder_of(bailing, {}),
+        "SarvamMoEForCausalLM": decoder_of(bailing, {}),
+        "Param2MoEForCausalLM": decoder_of(param2, PARAM2_DEFAULTS),
+        "MellumForCausalLM": decoder_of(mellum, MELLUM_DEFAULTS),
     }
     | {
         "GPT2LMHeadModel": shaped(gpt2),

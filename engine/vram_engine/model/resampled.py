@@ -34,6 +34,7 @@ LFM2_RENAMES: Renames = (
     ("model.multi_modal_projector.", "multi_modal_projector."),
 )
 FLAT_RENAMES: Renames = (("lm_head.", "language_model.lm_head."), ("model.", "language_model.model."))
+ERNIE_RENAMES: Renames = (("model.resampler_model.", "resampler_model."), *FLAT_RENAMES)
 
 # Positions that Keye keeps for packed patches (keye.py, SiglipVisionEmbeddings).
 PACKED_POSITIONS = 32768

@@ -30,7 +30,7 @@ class Encoder:
     """A stack of equal layers of attention and MLP.
 
     ``quantized`` is whether the tower is given the checkpoint's quantization. A tower whose heads cannot be divided
-    over ranks keeps attention whole where ``whole_if_uneven``.
+    over ranks keeps attention whole where ``whole_if_uneven``. ``dummy_heads`` are as wide as the others.
     """
 
     hidden: int
@@ -45,6 +45,7 @@ class Encoder:
     quantized: bool = True
     mlp_quantized: bool = True
     whole_if_uneven: bool = False
+    dummy_heads: int = 0
     extra: tuple[Module, ...] = ()
 
 
@@ -52,14 +53,13 @@ def encoder_layer(encoder: Encoder) -> tuple[Module, ...]:
     """The modules of one layer of a tower."""
     names, hidden = encoder.names, encoder.hidden
     head_dim = hidden // max(1, encoder.heads)
-    parts = tuple(Part(part, encoder.heads, head_dim) for part in names.parts)
-    even = encoder.heads if encoder.whole_if_uneven else 0
+    heads = encoder.heads + encoder.dummy_heads
+    parts = tuple(Part(part, heads, head_dim) for part in names.parts)
+    even = heads if encoder.whole_if_uneven else 0
     attention = (
         Linear(names.qkv, "tower", parts, hidden, "column", encoder.qkv_bias, encoder.quantized, even=even),
         replace(
-            row(
-                names.out, "tower", hidden, encoder.heads * head_dim, bias=encoder.out_bias, quantized=encoder.quantized
-            ),
+            row(names.out, "tower", hidden, heads * head_dim, bias=encoder.out_bias, quantized=encoder.quantized),
             even=even,
         ),
     )
@@ -291,8 +291,8 @@ def llava_vision(config: Config, vision: Config) -> Blocks:
 INTERN_NAMES = EncoderNames("attn.qkv", "attn.proj", parts=("qkv", "qkv", "qkv"))
 
 
-def intern_vision(vision: Config, layers: int) -> Blocks:
-    """InternViT in its own format (intern_vit.py)."""
+def intern_vision(vision: Config, layers: int, *, dummy_heads: int = 0) -> Blocks:
+    """InternViT in its own format, with ``dummy_heads`` to make their number even (intern_vit.py)."""
     hidden, heads = vision.integer("hidden_size"), vision.integer("num_attention_heads")
     with_norms = vision.flag("qk_normalization", default=True)
     extra = [held("ls1", hidden), held("ls2", hidden)]
@@ -306,6 +306,7 @@ def intern_vision(vision: Config, layers: int) -> Blocks:
         qkv_bias=vision.flag("qkv_bias"),
         norm_bias=vision.text("norm_type", default="rms_norm") == "layer_norm",
         whole_if_uneven=True,
+        dummy_heads=dummy_heads,
         extra=tuple(extra),
     )
     return (

@@ -112,6 +112,7 @@ _NAMES: Mapping[LoraClass, tuple[str, ...]] = {
         "Ernie4_5_MoeForCausalLM",
         "BailingMoeForCausalLM",
         "BailingMoeV2ForCausalLM",
+        "SarvamMoEForCausalLM",
         "AfmoeForCausalLM",
         "HYV3ForCausalLM",
         "DeepseekForCausalLM",
@@ -158,6 +159,9 @@ LORA_CLASSES: Mapping[str, LoraClass] = MappingProxyType(
 # Architectures whose class takes no adapters: vLLM refuses to start.
 NO_LORA = frozenset(
     {
+        "AXK1ForCausalLM",
+        "BailingMoeV2_5ForCausalLM",
+        "Param2MoEForCausalLM",
         "StableLmForCausalLM",
         "OrionForCausalLM",
         "Cohere2MoeForCausalLM",

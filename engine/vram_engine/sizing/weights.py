@@ -38,6 +38,7 @@ from vram_engine.sizing.parallelism import (
 from vram_engine.sizing.quantization import NOTHING, LocalExperts, LocalLinear, Scheme, Stored, Unquantized
 from vram_engine.sizing.schemes import Placed, Plan, plan
 from vram_engine.sizing.towers import is_left_out, is_whole
+from vram_engine.sizing.weight_kinds import KindOfWeights
 
 BUFFERS = "buffers"
 AFTER_LOADING = "after loading"
@@ -220,8 +221,13 @@ class _Stage:
         return (len(block.layers) or 1) * here[block.place]
 
 
+def _sharing(kind: str, args: EngineArgs) -> int:
+    """The ranks that share the modules of a kind: experts also across data-parallel ranks."""
+    return args.tensor_parallel_size * (args.data_parallel_size if kind == "experts" else 1)
+
+
 def _stage(stage: _Stage, share: Share) -> Term | Refusal | Unavailable:
-    kinds: dict[str, Stored] = {}
+    kinds: dict[str, KindOfWeights] = {}
     tables: set[tuple[str, int, int, int]] = set()
     movable = largest = 0
     for placed in share.chosen.modules:
@@ -235,7 +241,9 @@ def _stage(stage: _Stage, share: Share) -> Term | Refusal | Unavailable:
         stored = module_bytes(placed, share)
         if isinstance(stored, Refusal):
             return stored
-        kinds[module_kind(module)] = kinds.get(module_kind(module), NOTHING) + stored.times(copies)
+        kinds.setdefault(module_kind(module), KindOfWeights()).add(
+            placed, stored.times(copies), copies, share.ranks(module)
+        )
         if placed.block.place == "layers":
             movable, largest = movable + stored.allocated * copies, max(largest, stored.allocated)
     term = _term(stage, kinds, sum(rows * dims * size for _, rows, dims, size in tables), share)
@@ -272,23 +280,18 @@ def _has_head(stage: _Stage, chosen: Plan) -> bool:
     return any(stage.copies(block) for block in heads) if heads else stage.is_last
 
 
-def _term(stage: _Stage, kinds: dict[str, Stored], buffers: int, share: Share) -> Term:
+def _term(stage: _Stage, kinds: dict[str, KindOfWeights], buffers: int, share: Share) -> Term:
     args, basis = share.args, share.chosen.basis
     parts = [
-        Term(kind, stored.allocated, _because(kind, stored.allocated, args), basis) for kind, stored in kinds.items()
+        Term(name, kind.stored.allocated, kind.because(_sharing(name, args)), basis) for name, kind in kinds.items()
     ]
     parts.append(Term(BUFFERS, buffers, f"rotary tables of {buffers / MIB:.1f} MiB"))
-    change = sum(stored.resident - stored.allocated for stored in kinds.values())
+    change = sum(kind.stored.resident - kind.stored.allocated for kind in kinds.values())
     if change:
         parts.append(Term(AFTER_LOADING, change, f"repacking after loading changes {change / MIB:+.1f} MiB"))
     first, end = stage.layers
     because = f"layers {first} to {end - 1}"
     return Term(f"weights of stage {stage.number}", sum(part.bytes for part in parts), because, basis, tuple(parts))
-
-
-def _because(kind: str, size: int, args: EngineArgs) -> str:
-    ranks = args.tensor_parallel_size
-    return f"{kind.replace('_', ' ')}: {size / MIB:,.1f} MiB a rank at a tensor parallel size of {ranks}"
 
 
 def module_kind(module: Module) -> str:

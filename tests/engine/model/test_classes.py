@@ -68,3 +68,10 @@ def test_layers_keep_what_vllm_keeps(name: str) -> None:
 def test_a_model_that_generates_is_not_taken_for_one_that_pools() -> None:
     """Qwen2.5-Omni and Ultravox are named like pooling models, and vLLM has them generate."""
     assert spec_of(MODELS["ultravox"]).runner == "generate"
+
+
+def test_layers_that_share_no_rotary_table() -> None:
+    """ERNIE 4.5 VL keeps a table of 8,192 rows of 32 values in 16 bits on each of its four layers."""
+    stages = weights(spec_of(MODELS["ernievl"]), EngineArgs(), HOPPER)
+    assert isinstance(stages, tuple)
+    assert [part.bytes for part in stages[0].parts if part.name == "buffers"] == [4 * 8192 * 32 * 2]
