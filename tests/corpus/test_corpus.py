@@ -31,10 +31,10 @@ def errors(group: Sequence[Row]) -> list[float]:
 
 
 def test_kv_cache_of_all_classes(core: tuple[Row, ...]) -> None:
-    """The median error of the KV cache stays within its band."""
+    """The error of the KV cache stays within its band though arguments are hidden, of which one boot's is 13 GiB."""
     assert quantile(errors(core), 0.5) <= 0.25
     assert quantile(errors(core), 0.9) <= 2.2
-    assert abs(mean(errors(core))) <= 0.15
+    assert abs(mean(errors(core))) <= 0.2
 
 
 def test_kv_cache_of_dense_models_on_one_gpu(core: tuple[Row, ...]) -> None:
@@ -52,8 +52,9 @@ def test_hidden_arguments_explain_errors(core: tuple[Row, ...]) -> None:
     """With the arguments that other lines of a log give away, errors and bands are better than without."""
     known = explained(core)
     assert quantile(errors(known), 0.5) <= 0.11
-    assert quantile(errors(known), 0.9) <= 0.90
-    assert sum(row.covered is True for row in known) >= 0.91 * len(errors(known))
+    assert quantile(errors(known), 0.9) <= 0.85
+    assert abs(mean(errors(known))) <= 0.1
+    assert sum(row.covered is True for row in known) >= 0.93 * len(errors(known))
     assert median([row.width for row in known if row.width is not None]) <= 0.05
 
 
