@@ -9,6 +9,7 @@ import pytest
 
 from tests.corpus.cases import data_directory, load
 from tests.corpus.explained import EXPLANATIONS
+from tests.corpus.hidden import widened
 from tests.corpus.leave_out import left_out
 from tests.corpus.plot import scatter
 from tests.corpus.report import explained, verdicts
@@ -56,6 +57,12 @@ def test_hidden_arguments_explain_errors(core: tuple[Row, ...]) -> None:
     assert abs(mean(errors(known))) <= 0.1
     assert sum(row.covered is True for row in known) >= 0.93 * len(errors(known))
     assert median([row.width for row in known if row.width is not None]) <= 0.05
+
+
+def test_hidden_arguments_explain_bands(core: tuple[Row, ...]) -> None:
+    """Where an excerpt hides how much a step holds, what it could have been reaches nearly every boot."""
+    found = widened(core)
+    assert sum(row.covered is True for row in found) >= 0.94 * len(found)
 
 
 def test_explanations_name_boots_of_the_corpus(core: tuple[Row, ...]) -> None:
@@ -128,6 +135,9 @@ def test_constants_name_boots_of_the_corpus() -> None:
 def test_constants_do_not_repeat_their_boots(core: tuple[Row, ...]) -> None:
     """With the constants of other models only, the median error is at most twice as large."""
     assert quantile(left_out(core, lambda case: case.model), 0.5) <= 2 * quantile(errors(core), 0.5)
+    known = explained(core)
+    assert quantile(left_out(known, lambda case: case.model), 0.5) <= 0.2
+    assert quantile(left_out(known, lambda case: case.gpu_name or "-"), 0.5) <= 0.2
 
 
 def test_plot(core: tuple[Row, ...]) -> None:
