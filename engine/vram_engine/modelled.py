@@ -12,6 +12,7 @@ from vram_engine.facts.versions import NEWEST, Version, parse_version
 from vram_engine.model.caches import ChunkedLocal, Mamba, SlidingWindow
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.lora import unfollowed_adapters, unfollowed_targets
+from vram_engine.sizing.media_size import unfollowed_sizes
 from vram_engine.sizing.offload import unfollowed_offload
 from vram_engine.sizing.speculative import unfollowed_speculation
 from vram_engine.sizing.towers import unfollowed_limits
@@ -41,6 +42,7 @@ MODELLED: Mapping[str, str] = {
     "language-model-only": "language_model_only",
     "limit-mm-per-prompt": "limit_mm_per_prompt",
     "mm-encoder-tp-mode": "mm_encoder_tp_mode",
+    "mm-processor-kwargs": "mm_processor_kwargs",
     "performance-mode": "performance_mode",
     "enable-lora": "enable_lora",
     "max-loras": "max_loras",
@@ -56,6 +58,7 @@ MODELLED: Mapping[str, str] = {
 # How far a setting is followed: a reason where the value, the release or the model is beyond it.
 _LIMITS: Mapping[str, Callable[[Scalar, Version, ModelSpec], str | None]] = {
     "limit-mm-per-prompt": unfollowed_limits,
+    "mm-processor-kwargs": unfollowed_sizes,
     "enable-lora": unfollowed_adapters,
     "lora-target-modules": unfollowed_targets,
     "cpu-offload-gb": unfollowed_offload,

@@ -19,6 +19,7 @@ from vram_engine.modelled import MODELLED
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.lora import target_modules
+from vram_engine.sizing.media_size import media_sizes
 from vram_engine.sizing.offload import offload_gib
 from vram_engine.sizing.speculative import speculation, speculative_method
 from vram_engine.sizing.towers import media_limits
@@ -228,6 +229,7 @@ def _utilization(value: Scalar) -> Scalar | None:
 
 _READ: Mapping[str, Callable[[Scalar], object]] = {
     "limit-mm-per-prompt": media_limits,
+    "mm-processor-kwargs": media_sizes,
     "max-loras": _count_of,
     "max-lora-rank": _count_of,
     "lora-target-modules": target_modules,

@@ -15,6 +15,7 @@ from vram_engine.facts.versions import Version, parse_version
 from vram_engine.hardware import Gpu
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.engine_args import EngineArgs
+from vram_engine.sizing.media_size import media_sizes
 from vram_engine.sizing.speculative import Speculation, speculation
 from vram_engine.sizing.towers import media_limits
 
@@ -151,6 +152,7 @@ def _stated(args: Mapping[str, Any]) -> dict[str, str]:
     found = {
         "speculative-config": args.get("speculative"),
         "limit-mm-per-prompt": _limits_text(args),
+        "mm-processor-kwargs": _sizes_text(other),
         "kv-transfer-config": other if "--kv-transfer-config" in other else None,
     }
     return {flag: text for flag, text in found.items() if text is not None}
@@ -159,6 +161,12 @@ def _stated(args: Mapping[str, Any]) -> dict[str, str]:
 def _limits_text(args: Mapping[str, Any]) -> str | None:
     limits = args.get("limit_mm_per_prompt")
     return limits.replace("'", '"') if isinstance(limits, str) else None if limits is None else json.dumps(limits)
+
+
+def _sizes_text(other: str) -> str | None:
+    """The sizes of media in the words of a case, "mm_processor_kwargs max_pixels 1280"."""
+    sizes = {name: int(size) for name, size in re.findall(r"(max_pixels|min_pixels) (\d+)", other)}
+    return json.dumps(sizes) if "mm_processor_kwargs" in other else None
 
 
 def _config(config: Mapping[str, Any]) -> dict[str, object]:
@@ -191,6 +199,8 @@ def _args(row: Mapping[str, Any]) -> EngineArgs:
         given["language_model_only"] = True
     if limits := media_limits(_limits_text(row["args"])):
         given["limit_mm_per_prompt"] = limits
+    if sizes := media_sizes(_sizes_text(other)):
+        given["mm_processor_kwargs"] = sizes
     if (caching := _prefix_caching(other)) is not None:
         given["enable_prefix_caching"] = caching
     if match := re.search(r"kv-cache-memory-bytes (\d+)G", other):

@@ -54,7 +54,12 @@ EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(
             "few requests at once: the log prints a graph estimate of 0.13 GiB; and a draft", {"max_num_seqs": 2}
         ),
         "vllm-issue-16570-c": Explanation(
-            "a length of at most 512 tokens, by the KV cache; profiled with a whole image in a prompt too short for it"
+            "a short length: the log prints 2.51 GiB of activation, a step of 128,000 tokens would take 15",
+            {"max_model_len": 4096},
+        ),
+        "gh-61933690157-a": Explanation(
+            "images of at most 2,700 tokens, as its checkpoint's processor makes them; 16,384 would take 3.4 GiB",
+            {"mm_processor_kwargs": (("max_pixels", 2700 * 28 * 28),)},
         ),
         "vllm-pr-12569": Explanation("the V1 engine before it was the default, which is not followed"),
         "vllm-pr-10511-a": Explanation("a build from before the accounting it prints was released"),

@@ -13,6 +13,7 @@ from vram_engine.sizing.cuda_graphs import graphs
 from vram_engine.sizing.drafts import with_draft
 from vram_engine.sizing.kv_cache import KvLayout, kv_layout
 from vram_engine.sizing.lora import unfollowed_adapters
+from vram_engine.sizing.media_size import unfollowed_sizes
 from vram_engine.sizing.offload import unfollowed_offload
 from vram_engine.sizing.parallelism import Refusal
 from vram_engine.sizing.speculative import unfollowed_speculation
@@ -79,6 +80,7 @@ def _unfollowed(case: Case, spec: ModelSpec) -> str:
     found = (
         "speculative-config" in stated and unfollowed_speculation(stated["speculative-config"], version, spec),
         "limit-mm-per-prompt" in stated and unfollowed_limits(stated["limit-mm-per-prompt"], version, spec),
+        "mm-processor-kwargs" in stated and unfollowed_sizes(stated["mm-processor-kwargs"], version, spec),
         case.args.cpu_offload_gb and unfollowed_offload(case.args.cpu_offload_gb, version, spec),
         case.args.enable_lora and unfollowed_adapters(True, version, spec),
         "kv-transfer-config" in stated and "kv-transfer-config changes memory and is not modelled yet",

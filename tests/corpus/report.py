@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tests.corpus.cases import Case
 from tests.corpus.explained import EXPLANATIONS
+from tests.corpus.hidden import widened
 from tests.corpus.leave_out import left_out
 from tests.corpus.predict import predict
 from tests.corpus.rough import RoughAnswer, rough
@@ -47,6 +48,7 @@ def summaries(core: Sequence[Row]) -> list[str]:
     lines = ["core boots (no shared memory, nothing before 0.6.5), KV cache in GiB per GPU:", _summary("all", core)]
     lines.append(_summary("answered", [row for row in core if row.answered]))
     lines.append(_summary("explained", explained(core)))
+    lines.append(_summary("hidden", widened(core)))
     for label, key in GROUPS:
         names = sorted({key(row) for row in core})
         lines += [_summary(f"{label} {name}", [row for row in core if key(row) == name]) for name in names]
@@ -58,6 +60,7 @@ READINGS = (
     "           (drafts, adapters before 0.29, weights in CPU memory) are sized as if they were not there",
     "answered:  without boots of settings that are not followed, for which the tool gives no verdict",
     "explained: the same, with the hidden arguments that other lines of the log give away (listed below)",
+    "hidden:    all, with bands over usual values of max_num_seqs and max_num_batched_tokens that are not shown",
     "weights of checkpoints whose quantized layers their configuration does not name are those of the log",
 )
 
@@ -174,13 +177,15 @@ LEFT_OUT: tuple[tuple[str, Callable[[Case], str]], ...] = (
 
 def _leave_out(core: Sequence[Row]) -> list[str]:
     lines = [_error("constants as they are", present(row.kv_error for row in core))]
-    for name, group in LEFT_OUT:
-        lines.append(_error(f"one {name} left out", left_out(core, group)))
+    lines += [_error(f"one {name} left out", left_out(core, group)) for name, group in LEFT_OUT]
+    known = explained(core)
+    lines.append(_error("explained, constants as are", present(row.kv_error for row in known)))
+    lines += [_error(f"explained, one {name} out", left_out(known, group)) for name, group in LEFT_OUT]
     return [*lines, "", *_notes(core)]
 
 
 def _error(label: str, found: Sequence[float]) -> str:
-    return f"{label:26} kv n{len(found):3} med {quantile(found, 0.5):5.2f} p90 {quantile(found, 0.9):5.2f}"
+    return f"{label:27} kv n{len(found):3} med {quantile(found, 0.5):5.2f} p90 {quantile(found, 0.9):5.2f}"
 
 
 def _notes(core: Sequence[Row]) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.corpus.cases import data_directory, load
 from tests.corpus.explained import EXPLANATIONS
+from tests.corpus.hidden import widened
 from tests.corpus.leave_out import left_out
 from tests.corpus.plot import scatter
 from tests.corpus.report import explained, verdicts
@@ -31,10 +32,10 @@ def errors(group: Sequence[Row]) -> list[float]:
 
 
 def test_kv_cache_of_all_classes(core: tuple[Row, ...]) -> None:
-    """The median error of the KV cache stays within its band."""
+    """The error of the KV cache stays within its band though arguments are hidden, of which one boot's is 13 GiB."""
     assert quantile(errors(core), 0.5) <= 0.25
     assert quantile(errors(core), 0.9) <= 2.2
-    assert abs(mean(errors(core))) <= 0.15
+    assert abs(mean(errors(core))) <= 0.2
 
 
 def test_kv_cache_of_dense_models_on_one_gpu(core: tuple[Row, ...]) -> None:
@@ -52,9 +53,16 @@ def test_hidden_arguments_explain_errors(core: tuple[Row, ...]) -> None:
     """With the arguments that other lines of a log give away, errors and bands are better than without."""
     known = explained(core)
     assert quantile(errors(known), 0.5) <= 0.11
-    assert quantile(errors(known), 0.9) <= 0.90
-    assert sum(row.covered is True for row in known) >= 0.91 * len(errors(known))
+    assert quantile(errors(known), 0.9) <= 0.85
+    assert abs(mean(errors(known))) <= 0.1
+    assert sum(row.covered is True for row in known) >= 0.93 * len(errors(known))
     assert median([row.width for row in known if row.width is not None]) <= 0.05
+
+
+def test_hidden_arguments_explain_bands(core: tuple[Row, ...]) -> None:
+    """Where an excerpt hides how much a step holds, what it could have been reaches nearly every boot."""
+    found = widened(core)
+    assert sum(row.covered is True for row in found) >= 0.94 * len(found)
 
 
 def test_explanations_name_boots_of_the_corpus(core: tuple[Row, ...]) -> None:
@@ -127,6 +135,9 @@ def test_constants_name_boots_of_the_corpus() -> None:
 def test_constants_do_not_repeat_their_boots(core: tuple[Row, ...]) -> None:
     """With the constants of other models only, the median error is at most twice as large."""
     assert quantile(left_out(core, lambda case: case.model), 0.5) <= 2 * quantile(errors(core), 0.5)
+    known = explained(core)
+    assert quantile(left_out(known, lambda case: case.model), 0.5) <= 0.2
+    assert quantile(left_out(known, lambda case: case.gpu_name or "-"), 0.5) <= 0.2
 
 
 def test_plot(core: tuple[Row, ...]) -> None:

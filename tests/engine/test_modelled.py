@@ -46,6 +46,8 @@ def parts(found: Plan) -> dict[str, int]:
         ("Qwen3-VL-4B-Instruct", 'limit-mm-per-prompt: {"image": {"count": 1, "width": 64}}\n', 1),
         ("Qwen3-VL-4B-Instruct", 'limit-mm-per-prompt: {"image": 0, "video": 0}\n', 0),
         ("Qwen3-VL-4B-Instruct", "mm-encoder-tp-mode: data\n", 0),
+        ("Qwen3-VL-4B-Instruct", 'mm-processor-kwargs: {"max_pixels": 1003520}\n', 0),
+        ("Qwen3-VL-4B-Instruct", 'mm-processor-kwargs: {"num_crops": 4}\n', 1),
         ("Qwen3-8B", 'speculative-config: {"method": "ngram", "num_speculative_tokens": 3}\n', 0),
         ("Qwen3-8B", 'speculative-config: {"model": "org/draft", "num_speculative_tokens": 3}\n', 1),
     ],

@@ -7,8 +7,6 @@ D width of the tower.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vram_engine.facts.constants import constant
 from vram_engine.facts.versions import Version
 from vram_engine.hardware import Gpu
@@ -17,6 +15,7 @@ from vram_engine.sizing.batch import Batch
 from vram_engine.sizing.budget import MIB, Term
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Era
+from vram_engine.sizing.largest_item import LargestItem, largest_item, profiled_items
 from vram_engine.sizing.towers import has_tower, is_whole
 
 VALUE = 2
@@ -35,57 +34,6 @@ DERIVED = (0.7, 1.4)
 WORKSTATION_BLACKWELL = (12, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class LargestItem:
-    """The largest item a processor makes by default: ``patches`` into the tower, ``tokens`` out of it.
-
-    ``pixels`` are values per patch, ``rotary`` whether attention rotates queries and keys, ``levels`` how many
-    embeddings of the language model's width a token comes with.
-    """
-
-    architectures: frozenset[str]
-    patches: int
-    tokens: int
-    pixels: int
-    rotary: bool
-    levels: int = 1
-
-
-LARGEST_ITEMS: tuple[LargestItem, ...] = (
-    LargestItem(
-        frozenset({"Qwen3VLForConditionalGeneration", "Qwen3VLMoeForConditionalGeneration"}),
-        65536,
-        16384,
-        1536,
-        rotary=True,
-        levels=4,
-    ),
-    LargestItem(
-        frozenset({"Qwen3_5ForConditionalGeneration", "Qwen3_5MoeForConditionalGeneration"}),
-        65536,
-        16384,
-        1536,
-        rotary=True,
-    ),
-    LargestItem(
-        frozenset({"Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"}),
-        65536,
-        16384,
-        1176,
-        rotary=True,
-    ),
-    LargestItem(frozenset({"Gemma3ForConditionalGeneration"}), 4096, 256, 588, rotary=False),
-    LargestItem(frozenset({"Gemma4ForConditionalGeneration"}), 2520, 280, 768, rotary=True),
-    LargestItem(frozenset({"Llama4ForConditionalGeneration"}), 17 * 576, 17 * 144, 588, rotary=True),
-    LargestItem(frozenset({"LlavaForConditionalGeneration"}), 577, 576, 588, rotary=False),
-    LargestItem(frozenset({"LlavaNextForConditionalGeneration"}), 5 * 577, 2880, 588, rotary=False),
-    LargestItem(frozenset({"InternVLChatModel"}), 13 * 1025, 13 * 256, 588, rotary=False),
-    LargestItem(frozenset({"PixtralForConditionalGeneration"}), 4096, 4096, 768, rotary=True),
-    LargestItem(frozenset({"Mistral3ForConditionalGeneration"}), 12100, 3025, 588, rotary=True),
-)
-UNKNOWN_ITEM = LargestItem(frozenset(), 4096, 1024, 588, rotary=True)
-
-
 def sees_images(spec: ModelSpec, args: EngineArgs) -> bool:
     """Whether the model is served with its vision or audio tower."""
     return has_tower(spec, args)
@@ -97,8 +45,9 @@ def encoder_peak(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu:
     width, wide = _tower_widths(spec, ranks)
     if not width or not sees_images(spec, args) or not era.encoder_profiled:
         return None
-    item = largest_item(spec)
-    patches = _profiled_patches(item, batch, era, args.tensor_parallel_size // ranks)
+    item = largest_item(spec, args)
+    items = profiled_items(item, spec, args, batch, era)
+    patches = -(-items // (args.tensor_parallel_size // ranks)) * item.patches
     values = max(_attention_widths(item, ranks, era) * width, 2 * width + wide) + item.pixels
     more = constant("tower_attention_widths_sm120")
     extra = width // ranks if gpu.capability == WORKSTATION_BLACKWELL else 0
@@ -113,14 +62,6 @@ def encoder_peak(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era, gpu:
 def tower_ranks(spec: ModelSpec, args: EngineArgs) -> int:
     """The ranks over which each layer of the tower is divided."""
     return 1 if is_whole(spec, args) else args.tensor_parallel_size
-
-
-def _profiled_patches(item: LargestItem, batch: Batch, era: Era, towers: int) -> int:
-    """Patches pushed through one of ``towers`` towers; V0 never profiles an item that its prompt could not hold."""
-    patches = -(-profiled_items(item, batch) // towers) * item.patches
-    if era.runner == "V0" and item.tokens > batch.max_num_batched_tokens:
-        return patches * batch.max_num_batched_tokens // item.tokens
-    return patches
 
 
 def _attention_widths(item: LargestItem, tp: int, era: Era) -> int:
@@ -138,20 +79,15 @@ def kept_embeddings(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era) -
     V1 keeps those of the profiled items, and the step's own; V0 the step's and the images' within it.
     """
     if not sees_images(spec, args) or era.runner == "V2":
-        return _profiled_embeddings(spec, args, batch) if era.runner == "V2" and era.encoder_profiled else 0
+        return _profiled_embeddings(spec, args, batch, era) if era.runner == "V2" and era.encoder_profiled else 0
     step = batch.max_num_batched_tokens * spec.hidden_size * VALUE
-    return 2 * step if era.runner == "V0" else step + _profiled_embeddings(spec, args, batch)
+    return 2 * step if era.runner == "V0" else step + _profiled_embeddings(spec, args, batch, era)
 
 
-def _profiled_embeddings(spec: ModelSpec, args: EngineArgs, batch: Batch) -> int:
-    item = largest_item(spec)
-    values = profiled_items(item, batch) * item.tokens * item.levels * spec.hidden_size
+def _profiled_embeddings(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era) -> int:
+    item = largest_item(spec, args)
+    values = profiled_items(item, spec, args, batch, era) * item.tokens * item.levels * spec.hidden_size
     return values * VALUE if sees_images(spec, args) else 0
-
-
-def largest_item(spec: ModelSpec) -> LargestItem:
-    """The row of ``LARGEST_ITEMS`` of an architecture, or a stand-in of usual size."""
-    return next((row for row in LARGEST_ITEMS if spec.architecture in row.architectures), UNKNOWN_ITEM)
 
 
 def profiled_requests(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era) -> int:
@@ -160,13 +96,8 @@ def profiled_requests(spec: ModelSpec, args: EngineArgs, batch: Batch, era: Era)
     V0 takes so many that each brings an item of the largest size, at least one (``GPUModelRunnerBase.profile_run``).
     """
     if era.runner == "V0" and sees_images(spec, args):
-        return profiled_items(largest_item(spec), batch)
+        return profiled_items(largest_item(spec, args), spec, args, batch, era)
     return batch.num_reqs
-
-
-def profiled_items(item: LargestItem, batch: Batch) -> int:
-    """Items within the encoder budget, which is the step's tokens and at least one item."""
-    return max(1, min(batch.max_num_batched_tokens // item.tokens, batch.max_num_seqs))
 
 
 def _tower_widths(spec: ModelSpec, tp: int) -> tuple[int, int]:

@@ -39,6 +39,7 @@ class EngineArgs:
     disable_hybrid_kv_cache_manager: bool = False
     language_model_only: bool = False
     limit_mm_per_prompt: tuple[tuple[str, int], ...] = ()
+    mm_processor_kwargs: tuple[tuple[str, int], ...] = ()
     mm_encoder_tp_mode: str = "weights"
     performance_mode: str = "balanced"
     enable_lora: bool = False

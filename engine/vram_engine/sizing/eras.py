@@ -92,6 +92,18 @@ AMPERE = (8, 0)
 # Model runner V2 by default: named architectures first, then every dense model without Mamba layers, then all.
 V2_DENSE = Version(0, 25, 0)
 V2_ALL = Version(0, 29, 0)
+# The method that runner V2 alone speculates by, whatever the model, and since when.
+V2_ALONE = ("dspark", Version(0, 25, 0))
+# Methods that runner V2 learned, by the first version read with them (``_get_v2_model_runner_unsupported_features``),
+# and those that it lacks since it has most.
+V2_DRAFTERS: tuple[tuple[Version, frozenset[str]], ...] = (
+    (Version(0, 0, 0), frozenset({"eagle", "eagle3", "mtp"})),
+    (Version(0, 24, 0), frozenset({"dflash"})),
+    (Version(0, 25, 0), frozenset({"dspark"})),
+    (Version(0, 29, 0), frozenset({"extract_hidden_states"})),
+)
+V2_MOST_DRAFTERS = Version(0, 32, 0)
+V1_DRAFTERS = frozenset({"suffix", "medusa", "mlp_speculator", "custom_class"})
 V2_PROFILES_ENCODERS = Version(0, 27, 0)
 V2_ARCHITECTURES: tuple[tuple[Version, frozenset[str]], ...] = (
     (Version(0, 22, 0), frozenset({"Qwen3ForCausalLM"})),
@@ -177,9 +189,21 @@ def model_runner(spec: ModelSpec, args: EngineArgs, capability: tuple[int, int] 
     version = args.vllm_version
     if version < V0_REMOVED:
         return "V1" if _v1_supported(spec, args, capability) else "V0"
-    if args.speculative_method == "draft_model" and version < V2_ALL:
+    if args.speculative_method == V2_ALONE[0] and version >= V2_ALONE[1]:
+        return "V2"
+    if not _drafts_on_v2(args):
         return "V1"
     return "V2" if v2_by_default(spec, version) else "V1"
+
+
+def _drafts_on_v2(args: EngineArgs) -> bool:
+    """Whether runner V2 speculates by that method in that release; where it does not, vLLM takes V1."""
+    method, version = args.speculative_method, args.vllm_version
+    if method is None:
+        return True
+    if version >= V2_MOST_DRAFTERS:
+        return method not in V1_DRAFTERS
+    return any(since <= version and method in methods for since, methods in V2_DRAFTERS)
 
 
 def _v1_supported(spec: ModelSpec, args: EngineArgs, capability: tuple[int, int] | None) -> bool:

@@ -100,3 +100,28 @@ def test_sampler_state_is_charged_only_where_consumption_is_measured() -> None:
     """Runner V2 allocates its counters before the weights; the accounting up to 0.26 looks at neither side of them."""
     assert not era(LLAMA, EngineArgs(vllm_version=Version(0, 26, 0)), AMPERE).sampler_state_charged
     assert era(LLAMA, EngineArgs(vllm_version=Version(0, 28, 0)), AMPERE).sampler_state_charged
+
+
+@pytest.mark.parametrize(
+    ("version", "method", "runner"),
+    [
+        (Version(0, 24, 0), None, "V2"),
+        (Version(0, 24, 0), "eagle3", "V2"),
+        (Version(0, 24, 0), "ngram", "V1"),
+        (Version(0, 24, 0), "dflash", "V2"),
+        (Version(0, 24, 0), "draft_model", "V1"),
+        (Version(0, 29, 0), "draft_model", "V1"),
+        (Version(0, 32, 0), "ngram", "V2"),
+        (Version(0, 32, 0), "suffix", "V1"),
+    ],
+)
+def test_a_method_of_drafting_may_need_a_runner(version: Version, method: str | None, runner: str) -> None:
+    """Where runner V2 does not speculate by a method, vLLM takes V1, and for DSpark V2 whatever the model."""
+    args = EngineArgs(vllm_version=version, speculative_method=method)
+    assert model_runner(LLAMA, args, AMPERE) == runner
+    mixture = replace(LLAMA, architecture="DeepseekV4ForCausalLM", experts=Experts(256, 6, 2048, 2048, 61))
+    dspark = EngineArgs(vllm_version=Version(0, 26, 0), speculative_method="dspark")
+    assert (
+        model_runner(mixture, dspark, AMPERE),
+        model_runner(mixture, EngineArgs(vllm_version=Version(0, 26, 0)), AMPERE),
+    ) == ("V2", "V1")
