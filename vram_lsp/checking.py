@@ -13,10 +13,10 @@ from vram_engine.analysis import Analysis, Answer, Context, Wanted, analyse, ana
 from vram_engine.deployment import Setting
 from vram_engine.ports import ModelSource
 from vram_engine.sources.nvml import NvmlGpus
+from vram_lsp.answers import find
 from vram_lsp.cli import UsageError
 from vram_lsp.config import Config, find_project
-from vram_lsp.lookups import find
-from vram_lsp.session import detected_settings
+from vram_lsp.detected import detected_settings
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from vram_engine.analysis import Analysis, Answer, Context, analyse
-from vram_engine.deployment import Known, Setting
-from vram_engine.facts.gpus import GpuMatch, find_gpu
+from vram_engine.deployment import Setting
 from vram_engine.lent import LentFile, Unlent
 from vram_engine.model.reference import ModelRef
 from vram_engine.ports import DetectedGpu
@@ -21,6 +20,7 @@ from vram_engine.sources.names import is_hub_id
 from vram_engine.text import Encoding
 from vram_lsp import recommending
 from vram_lsp.config import Config, HubMode, find_project, hub_mode, read_config
+from vram_lsp.detected import detected_settings
 from vram_lsp.lookups import Lookups, Question
 from vram_lsp.model_sources import model_sources
 from vram_lsp.patience import edited_line
@@ -213,27 +213,6 @@ class Session:
         """Take this machine's GPUs as the weakest word on hardware, if they are all alike."""
         self.detected = detected_settings(gpus)
         self.learned()
-
-
-def detected_settings(gpus: tuple[DetectedGpu, ...]) -> tuple[Setting, ...]:
-    """This machine's GPUs as settings; nothing for none, for unlike ones, and for those the catalogue lacks."""
-    ids = {catalogue_id(gpu) for gpu in gpus}
-    found = ids.pop() if len(ids) == 1 else None
-    if found is None:
-        return ()
-    return (
-        Setting("gpu", Known(found), "detected", "NVML"),
-        Setting("gpus", Known(len(gpus)), "detected", "NVML"),
-    )
-
-
-def catalogue_id(gpu: DetectedGpu) -> str | None:
-    """The catalogue's id of a detected GPU; its memory tells apart cards that share a name."""
-    for text in (f"{gpu.name} {round(gpu.total_bytes / 2**30)}GB", gpu.name):
-        match = find_gpu(text)
-        if isinstance(match, GpuMatch):
-            return match.gpu.id
-    return None
 
 
 def path_of(uri: str) -> Path | None:
