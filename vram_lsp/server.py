@@ -288,26 +288,38 @@ async def _register(server: VramServer) -> None:
 
 
 async def _pull_configuration(server: VramServer) -> None:
+    """Ask for the settings of the window and, where it has several folders, of each of them."""
     workspace = server.client_capabilities.workspace
     if workspace is None or not workspace.configuration:
         return
-    asked = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
-    answers = await server.workspace_configuration_async(asked)
-    if answers and isinstance(answers[0], dict):
-        _configure(server, answers[0])
+    folders = list(server.workspace.folders) if len(server.workspace.folders) > 1 else []
+    asked = [types.ConfigurationItem(scope_uri=uri, section=SECTION) for uri in (None, *folders)]
+    answers = await server.workspace_configuration_async(types.ConfigurationParams(asked))
+    window, *scoped = answers or [None]
+    found = ((path_of(uri), values) for uri, values in zip(folders, scoped, strict=False))
+    in_folders = {path: values for path, values in found if path is not None and isinstance(values, dict)}
+    _log_problems(server, server.session.configure_folders(in_folders))
+    if isinstance(window, dict):
+        _log_problems(server, server.session.configure(window))
+    _show_all(server)
 
 
 def _configure(server: VramServer, values: dict[str, Any]) -> None:
-    for problem in server.session.configure(values):
-        server.window_log_message(types.LogMessageParams(types.MessageType.Warning, problem))
+    _log_problems(server, server.session.configure(values))
     _show_all(server)
+
+
+def _log_problems(server: VramServer, problems: tuple[str, ...]) -> None:
+    for problem in problems:
+        server.window_log_message(types.LogMessageParams(types.MessageType.Warning, problem))
 
 
 async def _did_change_configuration(server: VramServer, params: types.DidChangeConfigurationParams) -> None:
     values = params.settings.get(SECTION) if isinstance(params.settings, dict) else None
     if isinstance(values, dict):
         _configure(server, values)
-    else:
+    # What is pushed is the window's: those of folders are asked for.
+    if not isinstance(values, dict) or server.session.scoped:
         await _pull_configuration(server)
 
 
@@ -384,10 +396,11 @@ def _did_change_watched_files(server: VramServer, params: types.DidChangeWatched
     _show_all(server)
 
 
-def _did_change_workspace_folders(server: VramServer, _: types.DidChangeWorkspaceFoldersParams) -> None:
+async def _did_change_workspace_folders(server: VramServer, _: types.DidChangeWorkspaceFoldersParams) -> None:
     server.session.folders = tuple(path for path in map(path_of, server.workspace.folders) if path is not None)
     server.session.reread_projects()
     _show_all(server)
+    await _pull_configuration(server)
 
 
 async def _plan(server: VramServer, *arguments: Any) -> dict[str, Any]:

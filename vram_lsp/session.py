@@ -84,6 +84,8 @@ class Session:
         self.encoding: Encoding = "utf-16"
         self.folders: tuple[Path, ...] = ()
         self.editor = Config()
+        # What the editor's settings are for files of one workspace folder, where they were told apart.
+        self.scoped: dict[Path, Config] = {}
         self.detected: tuple[Setting, ...] = ()
         self.hub: HubMode = "off"
         # Counts changes outside the open documents, and wakes whoever waits for one.
@@ -160,7 +162,13 @@ class Session:
     def config_of(self, path: Path | None) -> Config:
         """What the user's settings and the project file say of a file."""
         project = find_project(path, self.folders) if path is not None else None
-        return self.editor if project is None or path is None else project.config_for(path).over(self.editor)
+        editor = self._editor_for(path)
+        return editor if project is None or path is None else project.config_for(path).over(editor)
+
+    def _editor_for(self, path: Path | None) -> Config:
+        """The editor's settings for a file: those of the innermost workspace folder around it, else of the window."""
+        around = path.resolve().parents if path is not None and self.scoped else ()
+        return next((self.scoped[folder] for folder in around if folder in self.scoped), self.editor)
 
     def questions(self, snapshot: Snapshot) -> tuple[Question, ...]:
         """The look-ups a snapshot is waiting for, or that failed long enough ago."""
@@ -190,6 +198,18 @@ class Session:
             self.use_hub(self._hub_setting or "off")
         self.reread_projects()
         return self.editor.problems
+
+    def configure_folders(self, values: Mapping[Path, Mapping[str, Any]]) -> tuple[str, ...]:
+        """Take the editor's settings for files of each workspace folder, in place of those taken before.
+
+        Whether the hub may be asked is the whole window's to say. Returns what could not be used.
+        """
+        self.scoped = {
+            folder.resolve(): read_config(each, "settings", f"vramLsp of {folder.name}")
+            for folder, each in values.items()
+        }
+        self.reread_projects()
+        return tuple(problem for config in self.scoped.values() for problem in config.problems)
 
     def use_hub(self, mode: HubMode) -> None:
         """Look models up with this much of the network from now on."""

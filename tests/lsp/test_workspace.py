@@ -244,3 +244,23 @@ def test_a_trace_tells_what_was_analysed(wire):
     wire.change("untitled:/x.yaml", HEALTHY, 3)
     wire.until(lambda: (3, []) in wire.published("untitled:/x.yaml"))
     assert len(wire.seen["$/logTrace"]) == told
+
+
+def test_settings_are_those_of_the_folder_a_file_is_in(tmp_path):
+    """Two folders of one window may mean different hardware; a file outside of both has the window's, here none."""
+    hardware = {(tmp_path / "small").as_uri(): "l4", (tmp_path / "large").as_uri(): "h100"}
+
+    def settings(params):
+        gpus = [hardware.get(item.get("scopeUri")) for item in params["items"]]
+        return [{} if gpu is None else {"hardware": {"gpu": gpu}} for gpu in gpus]
+
+    wire = Wire(answers={"workspace/configuration": settings})
+    folders = [{"uri": uri, "name": gpu} for uri, gpu in hardware.items()]
+    wire.initialize({"workspace": {"configuration": True}}, workspaceFolders=folders)
+    expected = {"small": ["out-of-memory"], "large": [], "elsewhere": ["gpu-unknown"]}
+    uris = {(tmp_path / place / "serve.yaml").as_uri(): found for place, found in expected.items()}
+    for uri in uris:
+        wire.open(uri, TOO_LARGE.partition("\n")[2])
+    for uri, found in uris.items():
+        wire.until(lambda uri=uri, found=found: [each[1] for each in wire.published(uri)][-1:] == [found])
+    assert wire.close() == 0
