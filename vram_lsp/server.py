@@ -86,6 +86,15 @@ class VramServer(LanguageServer):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def forget_handled(self) -> None:
+        """Drop what pygls 2.1 keeps for ever of every notification it handles itself: a future with the text in it.
+
+        Whoever waits for a future has it from elsewhere, and a request that is answered has been taken out by then.
+        """
+        futures = getattr(self.protocol, "_request_futures", {})
+        for number in [number for number, future in futures.items() if future.done()]:
+            del futures[number]
+
     def publish(self, uri: str) -> Snapshot | None:
         """Analyse a document as it is now and show its findings. Files of another kind get nothing, ever.
 
@@ -333,6 +342,7 @@ def _did_open(server: VramServer, params: types.DidOpenTextDocumentParams) -> No
 def _did_change(server: VramServer, params: types.DidChangeTextDocumentParams) -> None:
     document = params.text_document
     changed = server.session.change(document.uri, document.version, params.content_changes[-1].text)
+    server.forget_handled()
     settle = HUB_SETTLE_S if server.session.hub == "on" else SETTLE_S
     _show(server, document.uri, after=settle)
     _show_dependents(server, changed.path if changed is not None else None, after=settle)
