@@ -10,7 +10,7 @@ import pytest
 from vram_engine.analysis import Analysis, Context, analyse
 from vram_engine.sources.catalogue import CatalogueModels
 from vram_engine.sources.local import LocalModels
-from vram_lsp.lookups import find
+from vram_lsp.answers import find
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -14,10 +14,10 @@ from vram_engine.deployment import Setting
 from vram_engine.ports import ModelSource
 from vram_engine.sources.python_environment import vllm_at_hand
 from vram_engine.sources.this_machine import ThisMachine
+from vram_lsp.answers import find
 from vram_lsp.cli import UsageError
 from vram_lsp.config import Config, find_project
-from vram_lsp.lookups import find
-from vram_lsp.session import detected_settings
+from vram_lsp.detected import detected_settings
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

@@ -260,7 +260,7 @@ def _with_siblings(checked: Checked) -> Checked:
     from vram_engine.model.reference import Unanswered
     from vram_engine.sources.hub import HuggingFaceHub
     from vram_engine.sources.names import is_hub_id
-    from vram_lsp.lookups import find_model
+    from vram_lsp.answers import find_model
     from vram_lsp.model_sources import model_sources
     from vram_lsp.recommending import looked_up
 

@@ -8,15 +8,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from vram_engine.analysis import Answer, Wanted
 from vram_engine.lent import FileRef, Unlent
-from vram_engine.model.reference import FoundModel, ModelRef
+from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
 from vram_engine.ports import ModelSource
-from vram_engine.sources.files import lend
+from vram_lsp.answers import find
 
 _log = logging.getLogger("vram_lsp")
 
@@ -138,23 +138,3 @@ def _nothing(wanted: Wanted, reason: str) -> Answer:
     if isinstance(wanted, FileRef):
         return Unlent(f"and looking it up {reason}")
     return Unavailable(f"looking up {wanted.name} {reason}")
-
-
-def find(sources: tuple[ModelSource, ...], wanted: Wanted, folders: tuple[Path, ...]) -> Answer:
-    """The model from ``sources``, or the file from ``folders``."""
-    return lend(wanted, folders) if isinstance(wanted, FileRef) else find_model(sources, wanted, folders)
-
-
-def find_model(sources: tuple[ModelSource, ...], ref: ModelRef, folders: tuple[Path, ...]) -> FoundModel | Unavailable:
-    """The first source that knows the model decides; what kept others from answering is said."""
-    reasons: list[str] = []
-    for source in sources:
-        found = source.find(ref, folders)
-        if isinstance(found, FoundModel):
-            return replace(found, notes=(*found.notes, *reasons))
-        if isinstance(found, Unavailable):
-            return found
-        if found is not None and found.reason not in reasons:
-            reasons.append(found.reason)
-    tail = f"; {'; '.join(reasons)}" if reasons else " (vram-lsp models lists it)"
-    return Unavailable(f"{ref.name} is not a directory here and not in the catalogue{tail}")

@@ -23,10 +23,10 @@ from vram_engine.receipt import Boot, read_log
 from vram_engine.sizing.batch import batch
 from vram_engine.sizing.budget import GIB, Term
 from vram_engine.sizing.calibration import launch
+from vram_lsp.answers import find
 from vram_lsp.calibrations import write_measured
 from vram_lsp.cli import UsageError
 from vram_lsp.config import find_project
-from vram_lsp.lookups import find
 
 STDIN = "-"
 # A log that is longer is no start-up any more.

@@ -94,6 +94,15 @@ class VramServer(LanguageServer):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def forget_handled(self) -> None:
+        """Drop what pygls 2.1 keeps for ever of every notification it handles itself: a future with the text in it.
+
+        Whoever waits for a future has it from elsewhere, and a request that is answered has been taken out by then.
+        """
+        futures = getattr(self.protocol, "_request_futures", {})
+        for number in [number for number, future in futures.items() if future.done()]:
+            del futures[number]
+
     def publish(self, uri: str) -> Snapshot | None:
         """Analyse a document as it is now and show its findings. Files of another kind get nothing, ever.
 
@@ -306,27 +315,39 @@ async def _register(server: VramServer) -> None:
 
 
 async def _pull_configuration(server: VramServer) -> None:
+    """Ask for the settings of the window and, where it has several folders, of each of them."""
     workspace = server.client_capabilities.workspace
     if workspace is None or not workspace.configuration:
         return
-    asked = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
-    answers = await server.workspace_configuration_async(asked)
-    if answers and isinstance(answers[0], dict):
-        _configure(server, answers[0])
+    folders = list(server.workspace.folders) if len(server.workspace.folders) > 1 else []
+    asked = [types.ConfigurationItem(scope_uri=uri, section=SECTION) for uri in (None, *folders)]
+    answers = await server.workspace_configuration_async(types.ConfigurationParams(asked))
+    window, *scoped = answers or [None]
+    found = ((path_of(uri), values) for uri, values in zip(folders, scoped, strict=False))
+    in_folders = {path: values for path, values in found if path is not None and isinstance(values, dict)}
+    _log_problems(server, server.session.configure_folders(in_folders))
+    if isinstance(window, dict):
+        _log_problems(server, server.session.configure(window))
+    _show_all(server)
 
 
 def _configure(server: VramServer, values: dict[str, Any]) -> None:
-    for problem in server.session.configure(values):
-        server.window_log_message(types.LogMessageParams(types.MessageType.Warning, problem))
+    _log_problems(server, server.session.configure(values))
     _show_all(server)
     server.start(_find_vllm(server))
+
+
+def _log_problems(server: VramServer, problems: tuple[str, ...]) -> None:
+    for problem in problems:
+        server.window_log_message(types.LogMessageParams(types.MessageType.Warning, problem))
 
 
 async def _did_change_configuration(server: VramServer, params: types.DidChangeConfigurationParams) -> None:
     values = params.settings.get(SECTION) if isinstance(params.settings, dict) else None
     if isinstance(values, dict):
         _configure(server, values)
-    else:
+    # What is pushed is the window's: those of folders are asked for.
+    if not isinstance(values, dict) or server.session.scoped:
         await _pull_configuration(server)
 
 
@@ -340,6 +361,7 @@ def _did_open(server: VramServer, params: types.DidOpenTextDocumentParams) -> No
 def _did_change(server: VramServer, params: types.DidChangeTextDocumentParams) -> None:
     document = params.text_document
     changed = server.session.change(document.uri, document.version, params.content_changes[-1].text)
+    server.forget_handled()
     settle = HUB_SETTLE_S if server.session.hub == "on" else SETTLE_S
     _show(server, document.uri, after=settle)
     _show_dependents(server, changed.path if changed is not None else None, after=settle)
@@ -403,10 +425,11 @@ def _did_change_watched_files(server: VramServer, params: types.DidChangeWatched
     _show_all(server)
 
 
-def _did_change_workspace_folders(server: VramServer, _: types.DidChangeWorkspaceFoldersParams) -> None:
+async def _did_change_workspace_folders(server: VramServer, _: types.DidChangeWorkspaceFoldersParams) -> None:
     server.session.folders = tuple(path for path in map(path_of, server.workspace.folders) if path is not None)
     server.session.reread_projects()
     _show_all(server)
+    await _pull_configuration(server)
 
 
 async def _plan(server: VramServer, *arguments: Any) -> dict[str, Any]:

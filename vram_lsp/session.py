@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from vram_engine.analysis import Analysis, Answer, Context, analyse
-from vram_engine.deployment import Known, Setting
-from vram_engine.facts.gpus import GpuMatch, find_gpu
+from vram_engine.deployment import Setting
 from vram_engine.lent import LentFile, Unlent
 from vram_engine.model.reference import ModelRef
 from vram_engine.ports import DetectedGpu
@@ -22,6 +21,7 @@ from vram_engine.text import Encoding
 from vram_lsp import recommending
 from vram_lsp.asked_once import AskedOnce, default_folder
 from vram_lsp.config import Config, HubMode, find_project, hub_mode, python_environment, read_config
+from vram_lsp.detected import detected_settings
 from vram_lsp.lookups import Lookups, Question
 from vram_lsp.model_sources import model_sources
 from vram_lsp.patience import edited_line
@@ -85,6 +85,8 @@ class Session:
         self.encoding: Encoding = "utf-16"
         self.folders: tuple[Path, ...] = ()
         self.editor = Config()
+        # What the editor's settings are for files of one workspace folder, where they were told apart.
+        self.scoped: dict[Path, Config] = {}
         self.detected: tuple[Setting, ...] = ()
         self.python = ""
         self.vllm_at_hand: tuple[Setting, ...] = ()
@@ -163,7 +165,13 @@ class Session:
     def config_of(self, path: Path | None) -> Config:
         """What the user's settings and the project file say of a file."""
         project = find_project(path, self.folders) if path is not None else None
-        return self.editor if project is None or path is None else project.config_for(path).over(self.editor)
+        editor = self._editor_for(path)
+        return editor if project is None or path is None else project.config_for(path).over(editor)
+
+    def _editor_for(self, path: Path | None) -> Config:
+        """The editor's settings for a file: those of the innermost workspace folder around it, else of the window."""
+        around = path.resolve().parents if path is not None and self.scoped else ()
+        return next((self.scoped[folder] for folder in around if folder in self.scoped), self.editor)
 
     def questions(self, snapshot: Snapshot) -> tuple[Question, ...]:
         """The look-ups a snapshot is waiting for, or that failed long enough ago."""
@@ -194,6 +202,18 @@ class Session:
             self.use_hub(self._hub_setting or "off")
         self.reread_projects()
         return self.editor.problems
+
+    def configure_folders(self, values: Mapping[Path, Mapping[str, Any]]) -> tuple[str, ...]:
+        """Take the editor's settings for files of each workspace folder, in place of those taken before.
+
+        Whether the hub may be asked is the whole window's to say. Returns what could not be used.
+        """
+        self.scoped = {
+            folder.resolve(): read_config(each, "settings", f"vramLsp of {folder.name}")
+            for folder, each in values.items()
+        }
+        self.reread_projects()
+        return tuple(problem for config in self.scoped.values() for problem in config.problems)
 
     def use_hub(self, mode: HubMode) -> None:
         """Look models up with this much of the network from now on."""
@@ -226,27 +246,6 @@ class Session:
         self.vllm_at_hand = found
         self.learned()
         return True
-
-
-def detected_settings(gpus: tuple[DetectedGpu, ...]) -> tuple[Setting, ...]:
-    """This machine's GPUs as settings; nothing for none, for unlike ones, and for those the catalogue lacks."""
-    ids = {catalogue_id(gpu) for gpu in gpus}
-    found = ids.pop() if len(ids) == 1 else None
-    if found is None:
-        return ()
-    return (
-        Setting("gpu", Known(found), "detected", "driver"),
-        Setting("gpus", Known(len(gpus)), "detected", "driver"),
-    )
-
-
-def catalogue_id(gpu: DetectedGpu) -> str | None:
-    """The catalogue's id of a detected GPU; its memory tells apart cards that share a name."""
-    for text in (f"{gpu.name} {round(gpu.total_bytes / 2**30)}GB", gpu.name):
-        match = find_gpu(text)
-        if isinstance(match, GpuMatch):
-            return match.gpu.id
-    return None
 
 
 def path_of(uri: str) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TypeAlias
 
 from vram_engine.adapters import adapter_files, with_adapters
@@ -29,8 +30,9 @@ from vram_engine.recommend.siblings import Sibling
 from vram_engine.refusals import refusals
 from vram_engine.resolution import choices, draft_ref, engine_args, model_ref, node, workload
 from vram_engine.resumed import resumed
-from vram_engine.rules import RULES
+from vram_engine.rules import BY_NAME, RULES, unused_ignore
 from vram_engine.rules.base import FileView, Finding, Severity
+from vram_engine.sizing.recalled import REMEMBERED, Same
 from vram_engine.syntax.comments import line_for_comments
 from vram_engine.syntax.nodes import Mapping, Tree
 from vram_engine.syntax.parse import parse
@@ -109,7 +111,7 @@ def analyse(text: str, context: Context | None = None, before: Analysis | None =
         plan_of(deployment, index, context, deployment.anchor or first_key(tree, deployment.document), sized_before)
         for index, deployment in enumerate(reading.deployments)
     )
-    view = FileView(tree, reading.ours, reading.directives, frozenset(rule.name for rule in RULES))
+    view = FileView(tree, reading.ours, reading.directives, frozenset(BY_NAME))
     findings = _kept(tuple(_findings(view, plans)), view, plans, context)
     wants: set[Wanted] = {ref for plan in plans for ref in plan.wants}
     wants |= _files_wanted(reading.deployments, context)
@@ -122,7 +124,7 @@ def analyse_settings(context: Context) -> Analysis:
     deployment = Deployment("arguments", "arguments", 0, {}, {}).with_settings(context.settings)
     deployment = with_adapters(deployment, context.files)
     plan = plan_of(deployment, 0, context, Span(0, 0))
-    view = FileView(tree, (), {}, frozenset(rule.name for rule in RULES))
+    view = FileView(tree, (), {}, frozenset(BY_NAME))
     findings = _kept(tuple(_findings(view, (plan,))), view, (plan,), context)
     wants = frozenset({*plan.wants, *_files_wanted((deployment,), context)})
     return Analysis(tree, (plan,), findings, wants, ())
@@ -240,7 +242,14 @@ def _drafted(
     """The model together with the one that drafts for it, as far as that one is known."""
     if draft is None or not isinstance(model, FoundModel):
         return model
-    return replace(model, spec=replace(model.spec, draft=draft.spec if isinstance(draft, FoundModel) else draft))
+    with_it = _spec_drafted(Same(model.spec), Same(draft.spec if isinstance(draft, FoundModel) else draft))
+    return replace(model, spec=with_it)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _spec_drafted(model: Same[ModelSpec], draft: Same[ModelSpec | Unavailable]) -> ModelSpec:
+    """One object for one pair, by which an earlier sizing of it is known again."""
+    return replace(model.value, draft=draft.value)
 
 
 def _declared(deployment: Deployment) -> FoundModel | Unavailable | None:
@@ -292,9 +301,7 @@ def _kept(
         if not hit:
             kept.append(finding)
     unused = tuple(ignore for ignore in ignores if ignore not in used and _can_be_told(ignore, view, plans))
-    kept += [
-        finding for finding in _findings(replace(view, unused_ignores=unused), ()) if finding.rule == "unused-ignore"
-    ]
+    kept += unused_ignore.check(replace(view, unused_ignores=unused))
     wished = (_with_severity(finding, context.severities.get(finding.rule)) for finding in kept)
     chosen = [finding for finding in wished if finding is not None]
     return tuple(sorted(chosen, key=lambda finding: (_start(view.tree, finding), finding.rule)))

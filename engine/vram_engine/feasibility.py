@@ -73,6 +73,7 @@ def judge(budget: Budget, demand: KvDemand, workload: Workload, native_length: i
     cap = max(native_length, length)
     one_request = demand.one_request(length)
     fits_at_most = demand.max_length(available, 1, cap)
+    at_once = workload.concurrency
     return Feasibility(
         verdict=_verdict(budget, condition, left),
         condition=condition,
@@ -83,7 +84,7 @@ def judge(budget: Budget, demand: KvDemand, workload: Workload, native_length: i
         max_concurrency=demand.max_concurrency(available, length),
         max_model_len_that_fits=fits_at_most,
         max_concurrency_at_context=max(available, 0) // max(demand.required(1, length), 1) if demand.is_cached else 0,
-        max_context_at_concurrency=demand.max_length(available, workload.concurrency, cap),
+        max_context_at_concurrency=fits_at_most if at_once == 1 else demand.max_length(available, at_once, cap),
         failure=_failure(condition, budget, one_request, fits_at_most),
         deciding_term=_deciding_term(budget) if condition == "high-oom-risk" else None,
     )

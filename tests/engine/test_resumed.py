@@ -10,7 +10,7 @@ from vram_engine.analysis import Context, analyse
 from vram_engine.deployment import Known, Setting
 from vram_engine.later import Later
 from vram_engine.sources.catalogue import CatalogueModels
-from vram_lsp.lookups import find_model
+from vram_lsp.answers import find_model
 
 TEXT = "# vram: gpu=l4 gpus=2\nmodel: Qwen/Qwen2.5-14B-Instruct\nmax-model-len: 8192\n"
 COMPOSE = """services:

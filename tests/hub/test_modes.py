@@ -13,9 +13,9 @@ import pytest
 from tests.hub.checkpoints import LLAMA_BYTES, LLAMA_CONFIG, llama, safetensors
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
+from vram_lsp.answers import find_model
 from vram_lsp.cli import main
 from vram_lsp.config import hub_mode, read_config
-from vram_lsp.lookups import find_model
 from vram_lsp.model_cache import default_folder
 from vram_lsp.model_sources import model_sources
 

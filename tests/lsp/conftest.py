@@ -7,7 +7,7 @@ import pytest
 from vram_engine.analysis import Context, analyse
 from vram_engine.sources.catalogue import CatalogueModels
 from vram_engine.sources.local import LocalModels
-from vram_lsp.lookups import find
+from vram_lsp.answers import find
 from vram_lsp.session import Snapshot
 
 URI = "file:///srv/serve.yaml"

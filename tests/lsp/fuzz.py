@@ -21,6 +21,7 @@ from lsprotocol import converters, types
 from tests.lsp.wire import Wire
 from vram_engine.analysis import Context, analyse
 from vram_engine.text import Encoding, width
+from vram_lsp.answers import find
 from vram_lsp.features import completion as completion_feature
 from vram_lsp.features.code_action import code_actions
 from vram_lsp.features.code_lens import code_lenses
@@ -29,7 +30,6 @@ from vram_lsp.features.document_link import document_links
 from vram_lsp.features.document_symbol import document_symbols
 from vram_lsp.features.hover import hover
 from vram_lsp.features.inlay_hint import inlay_hints
-from vram_lsp.lookups import find
 from vram_lsp.model_sources import model_sources
 from vram_lsp.patience import STILL_S, edited_line
 from vram_lsp.proto import Abilities

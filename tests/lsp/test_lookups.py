@@ -10,7 +10,8 @@ import pytest
 from vram_engine.model.by_size import from_parameter_count
 from vram_engine.model.reference import FoundModel, ModelRef, Unanswered
 from vram_engine.model.spec import Unavailable
-from vram_lsp.lookups import RETRY_AFTER_S, Lookups, find_model
+from vram_lsp.answers import find_model
+from vram_lsp.lookups import RETRY_AFTER_S, Lookups
 from vram_lsp.session import Session
 
 QUESTION = (ModelRef("org/name"), ())

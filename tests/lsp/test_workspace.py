@@ -6,13 +6,16 @@ import asyncio
 import json
 import sys
 import threading
+from concurrent.futures import Future
 
 import pytest
 
 from tests.lsp.wire import Wire
 from vram_engine.model.reference import ModelRef
 from vram_engine.model.spec import Unavailable
+from vram_engine.sources.nvml import NvmlGpus
 from vram_lsp.lookups import Lookups
+from vram_lsp.server import create_server
 
 TOO_LARGE = "# vram: gpu=l4\nmodel: Qwen/Qwen2.5-14B-Instruct\nmax-model-len: 8192\n"
 # The misspelt key stands behind 19 characters, the wide ones and 9 more.
@@ -244,3 +247,33 @@ def test_a_trace_tells_what_was_analysed(wire):
     wire.change("untitled:/x.yaml", HEALTHY, 3)
     wire.until(lambda: (3, []) in wire.published("untitled:/x.yaml"))
     assert len(wire.seen["$/logTrace"]) == told
+
+
+def test_nothing_is_kept_of_notifications_that_have_been_handled():
+    """A future that is done goes with the text it holds; one that is not may still be cancelled."""
+    server = create_server(Lookups(()), NvmlGpus())
+    done, pending = Future(), Future()
+    done.set_result(None)
+    server.protocol._request_futures.update({"done": done, "pending": pending})
+    server.forget_handled()
+    assert server.protocol._request_futures == {"pending": pending}
+
+
+def test_settings_are_those_of_the_folder_a_file_is_in(tmp_path):
+    """Two folders of one window may mean different hardware; a file outside of both has the window's, here none."""
+    hardware = {(tmp_path / "small").as_uri(): "l4", (tmp_path / "large").as_uri(): "h100"}
+
+    def settings(params):
+        gpus = [hardware.get(item.get("scopeUri")) for item in params["items"]]
+        return [{} if gpu is None else {"hardware": {"gpu": gpu}} for gpu in gpus]
+
+    wire = Wire(answers={"workspace/configuration": settings})
+    folders = [{"uri": uri, "name": gpu} for uri, gpu in hardware.items()]
+    wire.initialize({"workspace": {"configuration": True}}, workspaceFolders=folders)
+    expected = {"small": ["out-of-memory"], "large": [], "elsewhere": ["gpu-unknown"]}
+    uris = {(tmp_path / place / "serve.yaml").as_uri(): found for place, found in expected.items()}
+    for uri in uris:
+        wire.open(uri, TOO_LARGE.partition("\n")[2])
+    for uri, found in uris.items():
+        wire.until(lambda uri=uri, found=found: [each[1] for each in wire.published(uri)][-1:] == [found])
+    assert wire.close() == 0

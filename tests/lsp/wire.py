@@ -120,6 +120,11 @@ class Wire:
             if each["uri"] == uri
         ]
 
+    @property
+    def process_id(self) -> int:
+        """The server's process."""
+        return self._process.pid
+
     def log(self) -> str:
         """What the server wrote to its standard error so far."""
         self._log.seek(0)

@@ -13,9 +13,9 @@ from lsprotocol import types
 from vram_engine.analysis import Context
 from vram_engine.ports import ModelSource
 from vram_engine.text import Encoding
+from vram_lsp.answers import find
 from vram_lsp.config import Config
 from vram_lsp.features.diagnostics import diagnostics
-from vram_lsp.lookups import find
 from vram_lsp.session import Snapshot
 
 # A workspace with more is not looked through to its end.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from vram_engine.ports import Detected, DetectedGpu
 from vram_lsp.checking import Checked
 from vram_lsp.cli import CLEAN, FAILED, FOUND, UsageError
+from vram_lsp.detected import catalogue_id
 from vram_lsp.report import document
-from vram_lsp.session import catalogue_id
 
 if TYPE_CHECKING:
     from vram_lsp.receipts import Receipt

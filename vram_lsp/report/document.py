@@ -26,7 +26,7 @@ from vram_engine.view.enough import enough
 from vram_engine.view.fit_grid import fit_grid
 from vram_engine.view.summary import required_bytes
 from vram_lsp.checking import Checked
-from vram_lsp.session import catalogue_id
+from vram_lsp.detected import catalogue_id
 
 SCHEMA_VERSION = 1
 

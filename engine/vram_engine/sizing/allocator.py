@@ -8,11 +8,13 @@ Matrices that are repacked after loading land in blocks that others left, with a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.budget import MIB, Term
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.quantization import LocalLinear, PackedInt, Scheme, Unquantized
+from vram_engine.sizing.recalled import REMEMBERED, Same, about_weights
 from vram_engine.sizing.weights import matrices_on_stages
 
 ALLOCATION_SLACK = "allocation slack"
@@ -38,8 +40,13 @@ class Slack:
 
 def allocation_slack(spec: ModelSpec, args: EngineArgs, capability: tuple[int, int]) -> tuple[Term, ...]:
     """One Term per pipeline stage: bytes on each of its ranks; nothing where the weights are not derived."""
+    return _allocation_slack(Same(spec), about_weights(args), capability)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _allocation_slack(same: Same[ModelSpec], args: EngineArgs, capability: tuple[int, int]) -> tuple[Term, ...]:
     terms = []
-    for matrices in matrices_on_stages(spec, args, capability):
+    for matrices in matrices_on_stages(same.value, args, capability):
         sum_of = Slack()
         for matrix in matrices:
             sum_of = sum_of.plus(_of_matrix(matrix.local, matrix.scheme), matrix.copies)

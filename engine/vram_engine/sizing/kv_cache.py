@@ -157,7 +157,8 @@ class KvLayout:
         return replace(self, bytes_per_block=(self.bytes_per_block[stage],), checked=checked)
 
     def _limits(self, max_model_len: int) -> RequestLimits:
-        return replace(self.limits, max_model_len=max_model_len)
+        had = self.limits
+        return RequestLimits(max_model_len, had.in_flight_tokens, had.encoder_tokens, had.decode_context_parallel_size)
 
     def _per_stage(self, available: Sequence[int]) -> zip[tuple[int, int]]:
         return zip(available, self.bytes_per_block, strict=True)

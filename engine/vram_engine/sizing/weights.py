@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from vram_engine.facts.dtypes import BYTES, NEEDS_MORE_RANGE_THAN_FLOAT16, SPELLINGS, automatic
 from vram_engine.model.spec import (
@@ -36,6 +37,7 @@ from vram_engine.sizing.parallelism import (
     shared_experts_are_whole,
 )
 from vram_engine.sizing.quantization import NOTHING, LocalExperts, LocalLinear, Scheme, Stored, Unquantized
+from vram_engine.sizing.recalled import REMEMBERED, Same, about_weights
 from vram_engine.sizing.schemes import Placed, Plan, plan
 from vram_engine.sizing.towers import is_left_out, is_whole
 from vram_engine.sizing.weight_kinds import KindOfWeights
@@ -54,6 +56,14 @@ def weights(
     Parts are the kinds of weights as allocated, the rotary tables (``buffers``), and the difference that repacking
     makes (``after loading``, of either sign).
     """
+    return _weights(Same(spec), about_weights(args), gpu_capability)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _weights(
+    same: Same[ModelSpec], args: EngineArgs, gpu_capability: tuple[int, int]
+) -> tuple[Term, ...] | Refusal | Unavailable:
+    spec = same.value
     for refusal in (*parallel_refusals(spec, args), lora_refusal(spec, args)):
         if refusal is not None:
             return refusal

@@ -29,7 +29,8 @@ from vram_engine.view.cursor import (
     cursor_at,
 )
 from vram_engine.view.launched import launched_at
-from vram_engine.view.written import value_span, written_settings
+from vram_engine.view.probed import setting_at
+from vram_engine.view.written import written_settings
 
 Kind = Literal["key", "value", "gpu", "model", "rule"]
 
@@ -194,13 +195,11 @@ def _literals(annotation: Any) -> tuple[str, ...]:
 
 
 def _written_values(analysis: Analysis, cursor: AtValue) -> Iterator[Completion]:
-    """Values of a setting that another kind of file has in a place of its own."""
-    for plan in analysis.plans:
-        for setting in written_settings(plan):
-            span = value_span(analysis, setting)
-            if setting.origin == "file" and span is not None and span == cursor.word:
-                yield from _values(setting.name, candidates(setting.name, plan), cursor.word, plan)
-                return
+    """Values of a setting that another kind of file has in a place of its own, written or not."""
+    found = setting_at(analysis, cursor.word)
+    if found is not None:
+        name, plan = found
+        yield from _values(name, candidates(name, plan), cursor.word, plan)
 
 
 def _options(analysis: Analysis, cursor: AtOption) -> Iterator[Completion]:

@@ -206,7 +206,8 @@ def _in_arguments(analysis: Analysis, number: int, offset: int) -> AtOption | At
     text, lines = analysis.tree.text, analysis.tree.lines
     line = lines.line_of(offset)
     before = text[lines.starts[line] : offset]
-    near = (offset, *_end_above(analysis, number, line))
+    # A plain scalar ends with its last word, before the space that another one is typed behind.
+    near = (offset, lines.starts[line] + len(before.rstrip()), *_end_above(analysis, number, line))
     option = _OPTION.search(before)
     if option is not None:
         return AtOption(_word(text, offset, option["word"]), number, near)

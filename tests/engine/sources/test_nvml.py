@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vram_engine.ports import DetectedGpu
-from vram_lsp.session import catalogue_id, detected_settings
+from vram_lsp.detected import catalogue_id, detected_settings
 
 SOURCE = Path(__file__).with_name("fake_nvml.c")
 MACHINES = ("h100 x8", "4090 and 3090", "mig", "gb10", "one is lost", "mismatch", "not loaded", "empty")

@@ -9,14 +9,23 @@ from vram_engine.view.completion import completions
 
 
 @pytest.fixture
-def completed(analysed):
+def completed_at(analysed):
+    """A function that gives the completions between two halves of a text."""
+
+    def completed_at(before: str, after: str, known_as: str | None = None):
+        context = Context(dialects=(known_as,) if known_as is not None else ())
+        return completions(analysed(before + after, context=context), len(before))
+
+    return completed_at
+
+
+@pytest.fixture
+def completed(completed_at):
     """A function that gives the completions at the bar in a text, and the text without it."""
 
     def completed(marked: str, known_as: str | None = None):
         before, _, after = marked.partition("|")
-        text = before + after
-        context = Context(dialects=(known_as,) if known_as is not None else ())
-        return completions(analysed(text, context=context), len(before)), text
+        return completed_at(before, after, known_as), before + after
 
     return completed
 
