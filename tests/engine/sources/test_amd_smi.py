@@ -12,7 +12,7 @@ import pytest
 
 from vram_engine.sources.amd_smi import AmdGpus
 from vram_engine.sources.this_machine import ThisMachine
-from vram_lsp.session import catalogue_id, detected_settings
+from vram_lsp.detected import catalogue_id, detected_settings
 
 # 192 GiB less what the firmware keeps, as an MI300X counts it.
 TOTAL_MB = 196_592
