@@ -149,6 +149,9 @@ def _picks_plain_kernels(value: str, case: _Situation) -> bool:
 
 
 def _comes_from_a_hub(case: _Situation) -> bool:
+    """Files of variables set it too; where a launch does, its own setting says so already."""
+    if case.deployment.effective("model-store") is not None:
+        return False
     return not str(case.deployment.value("model") or "").startswith(("/", "./", "../", "~"))
 
 

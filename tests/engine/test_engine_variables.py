@@ -96,8 +96,6 @@ def test_engine_v0_is_sized_where_it_is_asked_for():
         ("VLLM_FUSED_MOE_CHUNK_SIZE", "8192", "0.11.0", QWEN, True),
         ("VLLM_FUSED_MOE_CHUNK_SIZE", "8192", "0.11.0", MOE, False),
         ("VLLM_FUSED_MOE_CHUNK_SIZE", "8192", "0.18.0", MOE, True),
-        ("VLLM_USE_MODELSCOPE", "true", "0.32.0", QWEN, False),
-        ("VLLM_USE_MODELSCOPE", "0", "0.32.0", QWEN, True),
         ("VLLM_DP_SIZE", "2", "0.32.0", QWEN, False),
         ("VLLM_MLA_DISABLE", "1", "0.32.0", QWEN, True),
         ("VLLM_LOGGING_LEVEL", "DEBUG", "0.32.0", QWEN, True),

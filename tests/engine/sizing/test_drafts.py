@@ -372,10 +372,13 @@ def test_a_verdict_with_an_eagle_head(setting: str) -> None:
     assert found.verdict == "fits"
 
 
+FP8 = {"quant_method": "fp8", "activation_scheme": "dynamic"}
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"quantization_config": {"quant_method": "fp8", "activation_scheme": "dynamic"}},
+        {"quantization_config": FP8},
         {"draft_vocab_size": 10**6},
         {"eagle_config": {"use_aux_hidden_state": False}},
         {"num_aux_hidden_states": 10**6},
@@ -431,7 +434,7 @@ def test_an_eagle_layer_of_the_first_kind_joins_the_kv_cache() -> None:
         ({"architectures": ["EagleLlamaForCausalLM"]}, "small", '"method": "eagle", ', "fits"),
         ({"hidden_size": 2048, "num_attention_heads": 16}, "small", '"method": "eagle", ', "unknown"),
         ({"vocab_size": 32000}, "small", '"method": "eagle", ', "unknown"),
-        ({"quantization_config": {"quant_method": "fp8"}}, "small", '"method": "eagle", ', "unknown"),
+        ({"quantization_config": FP8}, "small", '"method": "eagle", ', "unknown"),
         ({"architectures": ["Eagle3LlamaForCausalLM"]}, "small", '"method": "eagle", ', "unknown"),
     ],
 )
