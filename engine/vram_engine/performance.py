@@ -158,9 +158,13 @@ def _machines(deployment: Deployment, node: Node, args: EngineArgs) -> int:
 
 
 def load_of(deployment: Deployment, sized: Estimate, engine: Engine) -> Load:
-    """The requests at work at once: those asked for, as far as batch limit and KV cache hold them."""
+    """The requests at work at once: those asked for, as far as batch limit and KV cache hold them.
+
+    Where nothing says how long prompts are, a short length is split as the usual prompt and answer are.
+    """
     args, length = engine.args, sized.budget.max_model_len
-    prompt = min(_tokens(deployment, "prompt-tokens", PROMPT_TOKENS), max(length - 1, 1))
+    usual = min(PROMPT_TOKENS, length * PROMPT_TOKENS // (PROMPT_TOKENS + GENERATED_TOKENS))
+    prompt = min(_tokens(deployment, "prompt-tokens", usual), max(length - 1, 1))
     generated = min(_tokens(deployment, "gen-tokens", GENERATED_TOKENS), max(length - prompt, 1))
     asked = -(-max(workload(deployment).concurrency, 1) // args.data_parallel_size)
     held = _held(sized.demand, sized.budget.available.expected, prompt + generated // 2)

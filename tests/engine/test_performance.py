@@ -266,3 +266,9 @@ def test_a_gpu_known_by_its_memory_alone_has_no_speed():
     found = analyse_settings(Context({model: FoundModel(spec_of(model.name), "catalogue")}, settings)).plans[0]
     assert found.feasibility is not None
     assert isinstance(found.performance, Unavailable)
+
+
+def test_a_short_length_is_split_as_the_usual_prompt_and_answer():
+    """1,280 tokens are 1,024 in and 256 out; 640 are 512 in and 128 out, not 639 in and 1 out."""
+    said = speed("Qwen/Qwen3-8B", "h100-sxm-80", max_model_len=640).assumptions
+    assert any("512 tokens in and 128 out" in each for each in said), said

@@ -223,7 +223,7 @@ function speed({ performance: said }) {
   if (!said) {
     return null;
   }
-  const range = ([low, high]) => `${count(low)} to ${count(high)}`;
+  const range = (ends) => ends.map((end) => count(Number(end.toPrecision(2)))).join(" to ");
   return el(
     "p",
     { class: "dim" },
