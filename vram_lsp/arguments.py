@@ -63,7 +63,7 @@ def _say_known_gpu(text: str | None) -> None:
         raise UsageError(f"--gpu {text}: {match.reason}" + (f"; say which: {ids}" if ids else ""))
     if text is not None and match is None:
         close = suggest_gpus(text)
-        hint = f"did you mean {close[0]}?" if close else "vram-lsp gpus lists the catalogue"
+        hint = f"did you mean {' or '.join(close)}?" if close else "vram-lsp gpus lists the catalogue"
         raise UsageError(f"--gpu {text}: no GPU of the catalogue is called that; {hint}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vram_engine.analysis import Analysis, Context, analyse, plan_of
@@ -58,8 +58,18 @@ def recommended(analysis: Analysis, index: int, context: Context, asked: Asked |
 def _shares(plan: Plan) -> Iterator[str]:
     """What to do where all that is wrong is what others on the GPU hold: no search over one deployment ends that."""
     if plan.feasibility is not None and is_short_because_of_peers(plan.deployment, plan.feasibility.condition):
-        names = ", ".join(peer.name for peer in plan.deployment.peers)
+        names = _listed([peer.name for peer in plan.deployment.peers])
         yield f"it shares its GPU with {names}, and together they ask for too much: lower gpu-memory-utilization of one"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a line that stays readable however many there are."""
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+
+
+# As many names as fit beside the rest of a sentence.
+_MOST_NAMES = 4
 
 
 def case_of(analysis: Analysis, plan: Plan, context: Context, asked: Asked | None = None) -> Case | None:

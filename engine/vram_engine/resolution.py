@@ -140,7 +140,7 @@ def _named(deployment: Deployment, setting: Setting, text: str, memory: int | No
         match = sized
     if match is None:
         close = suggest_gpus(text)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
         return NoGpu(f"{text} is not a GPU of the catalogue{hint}", setting, close)
     if isinstance(match, Ambiguous):
         ids = tuple(gpu.id for gpu in match.candidates)

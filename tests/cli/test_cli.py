@@ -112,6 +112,7 @@ def test_a_flag_that_vllm_does_not_have_is_an_error():
         (("--model",), "--model needs a value"),
         (("--model", "x", "--config", "y.yaml"), "plan FILE"),
         (("--model", "x", "--gpu", "l40x"), "did you mean"),
+        (("--model", "x", "--gpu", "a100-80"), "did you mean a100-pcie-80 or a100-sxm-80"),
         (("--model", "x", "--gpu", "a100"), "say which"),
         (("--model", "x", "--gpu-memory-utilization", "nan"), "is not a number"),
     ],

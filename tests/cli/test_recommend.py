@@ -97,3 +97,14 @@ def test_engines_that_together_ask_for_too_much_are_told_to_share(tmp_path):
     assert page.count("lower gpu-memory-utilization of one") == 2
     assert "0.00 GiB" not in page
     assert "nothing that can be written" not in page
+
+
+def test_many_engines_on_one_gpu_are_counted_not_all_named(tmp_path):
+    """Each of seven has six others beside it: four are named, two counted."""
+    service = '{image: "vllm/vllm-openai:v0.32.0", gpus: [{device_ids: ["0"]}], command: '
+    line = "--model Qwen/Qwen2.5-0.5B-Instruct --gpu-memory-utilization 0.5"
+    services = "".join(f"  s{number}: {service}{line}}}\n" for number in range(7))
+    path = tmp_path / "compose.yaml"
+    path.write_text(f"# vram: gpu=h100-sxm-80\nservices:\n{services}")
+    page = run(path).stdout
+    assert "it shares its GPU with s0, s1, s2, s3 and 2 more, and together" in page

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from vram_engine.generate.arguments import model_words, options_of
 from vram_engine.generate.commands import NO_MODEL, no_volume, volume_of
-from vram_engine.generate.order import Order, Refused
+from vram_engine.generate.order import SECRETS, Order, Refused
 from vram_engine.generate.wording import (
     WHY_SHM,
     dns_label,
@@ -56,8 +59,12 @@ def _escaped(word: str) -> str:
     return word.replace("$", "$$")
 
 
+# An empty key would leave the server open to everybody; without one, compose must not start it.
+_WHEN_UNSET: Mapping[str, str] = MappingProxyType({SECRETS["api-key"]: "?"})
+
+
 def _environment(order: Order) -> dict[str, object]:
-    variables: dict[str, object] = {name: f"${{{name}:-}}" for name in variables_of(order)}
+    variables: dict[str, object] = {name: f"${{{name}:{_WHEN_UNSET.get(name, '-')}}}" for name in variables_of(order)}
     variables |= {name: _escaped(value) for name, value in order.variables.values}
     if is_amd(order):
         variables["HIP_VISIBLE_DEVICES"] = ",".join(map(str, range(order.hardware.count)))

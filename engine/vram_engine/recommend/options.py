@@ -31,7 +31,8 @@ _LARGEST_PP = 16
 # What a card must keep beside the share vLLM may use: its CUDA context, graphs where they are not charged, a display.
 _KEPT_FREE = 3 * 2**29
 _FEWER_TOKENS = (4096, 2048)
-UTILIZATIONS = (0.92, 0.95)
+# From half a GPU on: a share written far too small is raised no further than it must be.
+UTILIZATIONS = (0.5, 0.7, 0.85, 0.9, 0.92, 0.95)
 _LOWER_UTILIZATIONS = (0.95, 0.92, 0.9, 0.85)
 # experts_int8 keeps linears as they are; vllm/model_executor/layers/quantization/experts_int8.py asks for Ampere.
 _EXPERTS_INT8_CAPABILITY = (8, 0)

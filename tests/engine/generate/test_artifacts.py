@@ -246,3 +246,11 @@ def test_the_machine_that_writes_it_leaves_no_trace(deployment):
     text = text_of(generate(found, "kubernetes"))
     assert "L4" not in text
     assert "nvidia.com/gpu: 1" in text
+
+
+def test_compose_does_not_start_a_server_without_the_key_it_is_to_ask_for(deployment):
+    """An unset variable would be an empty key, with which vLLM lets everybody in; a token may be missing."""
+    made = generate(deployment({**TWO, "api-key": "sk-very-secret"}), "compose")
+    (service,) = loaded(made)[0]["services"].values()
+    assert service["environment"]["VLLM_API_KEY"] == "${VLLM_API_KEY:?}"
+    assert service["environment"]["HF_TOKEN"] == "${HF_TOKEN:-}"

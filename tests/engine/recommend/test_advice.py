@@ -194,3 +194,9 @@ def test_a_flag_that_cannot_be_taken_out_says_what_the_checkpoint_is():
     (named, *_) = [each for each in offers if "model" in each.choice.settings]
     assert "--quantization=awq\n" in apply(text, named.edits)
     assert named.after.verdict == "fits"
+
+
+def test_a_share_far_too_small_is_raised_even_on_a_small_card():
+    """A hundredth of 11.63 GiB holds no engine, half of it does; 0.92 would not leave the card 1.5 GiB."""
+    text = "# vram: gpu=rtx-3060-12 vllm=0.32.0\nmodel: facebook/opt-125m\ngpu-memory-utilization: 0.01\n"
+    assert best(text) == {"gpu-memory-utilization": 0.5}
