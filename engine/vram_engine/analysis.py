@@ -27,7 +27,7 @@ from vram_engine.modelled import unmodelled
 from vram_engine.plan import Anchor, Plan, Where, worst
 from vram_engine.recommend import Failing, recommendations
 from vram_engine.recommend.siblings import Sibling
-from vram_engine.refusals import refusals
+from vram_engine.refusals import possible_refusals
 from vram_engine.resolution import choices, draft_ref, engine_args, model_ref, node, workload
 from vram_engine.resumed import resumed
 from vram_engine.rules import BY_NAME, RULES, unused_ignore
@@ -204,6 +204,7 @@ def _plan_of(deployment: Deployment, index: int, context: Context, fallback: Whe
     model = _drafted(model, None if draft is None else context.models.get(draft))
     where, args = node(deployment), engine_args(deployment)
     spec = model.spec if isinstance(model, FoundModel) else None
+    refused = possible_refusals(deployment, args, spec, where if isinstance(where, Node) else None)
     plan = Plan(
         index=index,
         deployment=deployment,
@@ -215,7 +216,8 @@ def _plan_of(deployment: Deployment, index: int, context: Context, fallback: Whe
         unmodelled=unmodelled(deployment, spec),
         draft_ref=draft,
         wants=wants,
-        refusals=refusals(deployment, args, spec, where if isinstance(where, Node) else None),
+        refusals=tuple(each for each in refused if not each.assumed),
+        assumed_refusals=tuple(each for each in refused if each.assumed),
     )
     if not isinstance(model, FoundModel) or not isinstance(where, Node):
         return plan
@@ -276,7 +278,8 @@ def _findings(view: FileView, plans: Iterable[Plan]) -> Iterator[Finding]:
             yield from rule.check_file(view)
         if rule.check_plan is not None:
             for plan in plans:
-                yield from (_naming_the_file(finding, plan) for finding in rule.check_plan(plan))
+                for finding in rule.check_plan(plan):
+                    yield _naming_the_file(finding, plan)
 
 
 def _naming_the_file(finding: Finding, plan: Plan) -> Finding:

@@ -63,6 +63,7 @@ class Plan:
 
     ``model`` is None while it is being looked up, or when the deployment names none (``ref`` is None too).
     ``draft_ref`` is a second model, which drafts tokens; ``wants`` are those of both that are still to be looked up.
+    ``assumed_refusals`` hold should the newest release be the one that is run, and decide nothing.
     ``estimate`` is a reason where the model and GPU are known but the sizing is not. Where one of several kinds of GPU
     will be used, this is the plan on the worst of them, and ``choices`` are all.
     """
@@ -79,6 +80,7 @@ class Plan:
     feasibility: Feasibility | None = None
     recommendations: Sequence[Recommendation] = ()
     refusals: tuple[Refused, ...] = ()
+    assumed_refusals: tuple[Refused, ...] = ()
     choices: tuple[Choice, ...] = ()
     draft_ref: ModelRef | None = None
     wants: frozenset[ModelRef] = frozenset()

@@ -47,7 +47,7 @@ class LineIndex:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.starts = [0, *(match.end() for match in _BREAK.finditer(text))]
+        self.starts = [0, *map(re.Match.end, _BREAK.finditer(text))]
 
     def line_of(self, offset: int) -> int:
         """The 0-based line that holds ``offset``."""

@@ -26,7 +26,7 @@ from vram_engine.refusals import (
 from vram_engine.refusals.case import Case, Check, Refused, case_of
 from vram_engine.sizing.engine_args import EngineArgs
 
-__all__ = ["CHECKS", "Case", "Check", "Refused", "may_follow_release", "refusals", "refused_by_newest"]
+__all__ = ["CHECKS", "Case", "Check", "Refused", "possible_refusals", "refusals"]
 
 
 def _minor(number: int) -> Version:
@@ -170,21 +170,12 @@ def refusals(
     deployment: Deployment, args: EngineArgs, spec: ModelSpec | None, node: Node | None
 ) -> tuple[Refused, ...]:
     """Every refusal that is certain; a model of guessed shapes is refused nothing."""
+    return tuple(refused for refused in possible_refusals(deployment, args, spec, node) if not refused.assumed)
+
+
+def possible_refusals(
+    deployment: Deployment, args: EngineArgs, spec: ModelSpec | None, node: Node | None
+) -> tuple[Refused, ...]:
+    """``refusals``, and those that only hold should the newest release be the one that is run."""
     case = case_of(deployment, args, spec, node)
-    found = (check.of(case) for check in CHECKS)
-    return tuple(refused for refused in found if refused is not None and not refused.assumed)
-
-
-_FOLLOW_THE_RELEASE = {check.topic: check for check in CHECKS if check.follows_release or check.before is not None}
-
-
-def may_follow_release(topic: str) -> bool:
-    """Whether a refusal may rest on the release alone."""
-    return topic in _FOLLOW_THE_RELEASE
-
-
-def refused_by_newest(case: Case, topic: str) -> Refused | None:
-    """A refusal that only holds should the newest release be the one that is run."""
-    check = _FOLLOW_THE_RELEASE.get(topic)
-    refused = check.of(case) if check is not None else None
-    return refused if refused is not None and refused.assumed else None
+    return tuple(refused for check in CHECKS if (refused := check.of(case)) is not None)

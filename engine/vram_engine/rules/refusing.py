@@ -9,8 +9,8 @@ from vram_engine.deployment import Scalar
 from vram_engine.hardware import Node
 from vram_engine.model.reference import FoundModel
 from vram_engine.plan import Plan, Where
-from vram_engine.refusals import case, may_follow_release, refused_by_newest
-from vram_engine.refusals.case import Case
+from vram_engine.refusals import case
+from vram_engine.refusals.case import Case, Refused
 from vram_engine.rules.base import ChangeSettings, Finding, Fix, Severity
 
 Fixes = Callable[[Plan, Case], Iterator[Fix]]
@@ -34,15 +34,16 @@ def no_fixes(_: Plan, __: Case) -> Iterator[Fix]:
 
 def refusal(plan: Plan, rule: str, keys: tuple[str, ...], fixes: Fixes = no_fixes) -> Iterator[Finding]:
     """The finding for a refusal; no more than information where only the newest release is known to refuse."""
-    refused = plan.refused(rule)
-    if refused is None and may_follow_release(rule):
-        refused = refused_by_newest(case_of(plan), rule)
-    if refused is None:
-        return
+    for refused in (*plan.refusals, *plan.assumed_refusals):
+        if refused.topic == rule:
+            yield _finding(plan, refused, keys, fixes)
+
+
+def _finding(plan: Plan, refused: Refused, keys: tuple[str, ...], fixes: Fixes) -> Finding:
     severity: Severity = "information" if refused.assumed else "error"
     assumed = f" (vLLM {plan.args.vllm_version} is assumed)" if refused.assumed else ""
-    yield Finding(
-        rule,
+    return Finding(
+        refused.topic,
         severity,
         plan.at(*keys),
         refused.message + assumed,

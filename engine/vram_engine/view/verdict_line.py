@@ -12,7 +12,7 @@ from vram_engine.hardware import Node
 from vram_engine.model.reference import FoundModel
 from vram_engine.modelled import unmodelled
 from vram_engine.plan import Plan
-from vram_engine.refusals import refusals
+from vram_engine.refusals import possible_refusals
 from vram_engine.resolution import engine_args, node, workload
 from vram_engine.view.summary import VERDICT_WORDS, missing, refused_words, required_bytes
 
@@ -43,6 +43,7 @@ def with_values(plan: Plan, values: Mapping[str, Scalar]) -> Plan:
     deployment = plan.deployment.with_settings(changes)
     args, where = engine_args(deployment), node(deployment)
     spec = plan.model.spec if isinstance(plan.model, FoundModel) else None
+    refused = possible_refusals(deployment, args, spec, where if isinstance(where, Node) else None)
     changed = replace(
         plan,
         deployment=deployment,
@@ -52,7 +53,8 @@ def with_values(plan: Plan, values: Mapping[str, Scalar]) -> Plan:
         estimate=None,
         feasibility=None,
         recommendations=(),
-        refusals=refusals(deployment, args, spec, where if isinstance(where, Node) else None),
+        refusals=tuple(each for each in refused if not each.assumed),
+        assumed_refusals=tuple(each for each in refused if each.assumed),
     )
     if spec is None or not isinstance(where, Node):
         return changed
