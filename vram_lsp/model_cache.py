@@ -19,7 +19,7 @@ from vram_engine.model.reference import CheckpointFacts, ModelRef, StoredTensors
 from vram_engine.sources.model_files import ModelFiles, json_object
 
 # Raised whenever the meaning of a file changes; files of other versions are ignored.
-_VERSION = 1
+_VERSION = 2
 _LARGEST_FILE = 4 * 2**20
 _MOST_FILES = 500
 _ABANDONED_AFTER_S = 3600.0
@@ -110,6 +110,7 @@ def _plain(stored: Stored) -> dict[str, Any]:
         "fetched": stored.fetched,
         "config": files.config,
         "quant_config": files.quant_config,
+        "quantize_files": dict(files.quantize_files),
         "pooling": files.pooling,
         "commit": files.commit,
         "notes": files.notes,
@@ -129,9 +130,12 @@ def _stored(value: Mapping[str, Any]) -> Stored | None:
         config, quant_config, notes = value["config"], value["quant_config"], value["notes"]
         if not isinstance(config, dict) or not isinstance(quant_config, dict | None) or not _are(str, notes):
             return None
+        quantized = value["quantize_files"]
+        if not isinstance(quantized, dict) or not _are(dict, list(quantized.values())):
+            return None
         commit = None if value["commit"] is None else str(value["commit"])
         checkpoint = _checkpoint(value["checkpoint"])
-        files = ModelFiles(config, quant_config, value["pooling"] is True, checkpoint, commit, tuple(notes))
+        files = ModelFiles(config, quant_config, value["pooling"] is True, checkpoint, commit, tuple(notes), quantized)
         fetched = float(value["fetched"])
         return Stored(files, fetched) if 0 <= fetched < _LATEST else None
     except (KeyError, TypeError, ValueError):

@@ -201,6 +201,7 @@ def _plan_of(deployment: Deployment, index: int, context: Context, fallback: Whe
         model = _declared(deployment) or model
     draft = draft_ref(deployment)
     wants = frozenset(each for each in (ref, draft) if each is not None and each not in context.models)
+    model = _as_asked(model, deployment.text("quantization"))
     model = _drafted(model, None if draft is None else context.models.get(draft))
     where, args = node(deployment), engine_args(deployment)
     spec = model.spec if isinstance(model, FoundModel) else None
@@ -236,6 +237,13 @@ def _sized(plan: Plan, spec: ModelSpec, where: Node) -> Plan:
         return plan
     failing = Failing(deployment, spec, where, sized)
     return replace(plan, recommendations=Later(lambda: recommendations(failing)))
+
+
+def _as_asked(model: FoundModel | Unavailable | None, quantization: str | None) -> FoundModel | Unavailable | None:
+    """The model as the quantization asked for reads it, where a file beside its config.json is for that one alone."""
+    if quantization is None or not isinstance(model, FoundModel):
+        return model
+    return dict(model.quantized).get(quantization.lower(), model)
 
 
 def _drafted(

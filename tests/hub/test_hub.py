@@ -113,6 +113,17 @@ def test_quantization_and_pooling_files_are_read(hub, client):
     assert files.checkpoint is None
 
 
+def test_gptqs_own_file_is_read_where_the_config_says_nothing(hub, client):
+    """quantize_config.json costs a request only where config.json leaves quantization out."""
+    quantized = {"bits": 4, "group_size": 128, "sym": True}
+    hub.add(MODEL, LLAMA_CONFIG)
+    hub.models[MODEL]["quantize_config.json"] = as_json(quantized)
+    assert files_of(client.fetch(REF)).quantize_files == {"quantize_config.json": quantized}
+    hub.add(MODEL, LLAMA_CONFIG | {"quantization_config": quantized | {"quant_method": "gptq"}})
+    hub.models[MODEL]["quantize_config.json"] = as_json(quantized)
+    assert files_of(client.fetch(REF)).quantize_files == {}
+
+
 def test_a_revision_is_asked_for_and_then_pinned(llama_hub, client):
     """Files come from the commit that the list of files names, even if the branch moves between requests."""
     files_of(client.fetch(ModelRef(MODEL, "refs/pr/1")))

@@ -52,7 +52,7 @@ def clock():
     return Clock()
 
 
-FILES = ModelFiles(LLAMA_CONFIG, commit=COMMIT)
+FILES = ModelFiles(LLAMA_CONFIG, commit=COMMIT, quantize_files={"quantize_config.json": {"bits": 4}})
 AWAY = Unanswered("the hub is away", for_all=True)
 ABSENT = Unanswered("the hub has no such model")
 

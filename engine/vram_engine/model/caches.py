@@ -46,6 +46,7 @@ from vram_engine.model.caches_heads import (
 )
 from vram_engine.model.caches_kinds import (
     MLA,
+    BlockIndexer,
     ChunkedLocal,
     CompressedIndexer,
     CompressedMLA,
@@ -89,10 +90,12 @@ from vram_engine.model.caches_state import (
     zamba2,
 )
 from vram_engine.model.config import Config, ConfigError, readable
+from vram_engine.model.minimax_m3 import minimax_m3_caches
 from vram_engine.model.spec import Unavailable
 
 __all__ = [
     "MLA",
+    "BlockIndexer",
     "ChunkedLocal",
     "CompressedIndexer",
     "CompressedMLA",
@@ -273,6 +276,7 @@ _DECODERS: Mapping[Builder, tuple[str, ...]] = {
     kimi_linear: ("KimiLinearForCausalLM",),
     bailing_linear: ("BailingMoeV2_5ForCausalLM",),
     bailing_delta: ("BailingMoeV3ForCausalLM",),
+    minimax_m3_caches: ("MiniMaxM3SparseForCausalLM",),
     minimax_linear: ("MiniMaxText01ForCausalLM", "MiniMaxM1ForCausalLM"),
     pure(mamba1): ("MambaForCausalLM", "FalconMambaForCausalLM"),
     pure(mamba2): ("Mamba2ForCausalLM",),
@@ -341,6 +345,7 @@ _WRAPPERS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("text_config", "Llama4ForCausalLM"): ("Llama4ForConditionalGeneration",),
     ("text_config", "DeepseekV2ForCausalLM"): ("KimiVLForConditionalGeneration", "KimiK25ForConditionalGeneration"),
     ("text_config", "KimiLinearForCausalLM"): ("KimiK3ForConditionalGeneration",),
+    ("text_config", "MiniMaxM3SparseForCausalLM"): ("MiniMaxM3SparseForConditionalGeneration",),
     ("text_config", "Exaone4ForCausalLM"): ("Exaone4_5_ForConditionalGeneration",),
     ("language_config", ""): ("DeepseekVLV2ForCausalLM", "DeepseekOCRForCausalLM"),
     ("text_config", "LlamaForCausalLM"): (

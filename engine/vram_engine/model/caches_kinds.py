@@ -85,6 +85,13 @@ class Indexer(LayerCache):
 
 
 @dataclass(frozen=True, slots=True)
+class BlockIndexer(LayerCache):
+    """MiniMax-M3: one key of ``head_size`` 16-bit values per token, by which a layer picks blocks of tokens."""
+
+    head_size: int
+
+
+@dataclass(frozen=True, slots=True)
 class CompressedMLA(LayerCache):
     """DeepSeek V4: one latent of ``head_size`` per ``ratio`` tokens."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vram_engine.model.spec import ModelSpec
+from vram_engine.model.spec import ModelSpec, Unavailable
 
 SourceName = Literal["local", "cache", "hub", "catalogue", "declared"]
 
@@ -61,7 +61,8 @@ class FoundModel:
     """A model that a source knows, and which source.
 
     ``checkpoint`` is there where the headers of its files could be read, ``commit`` where the source pins one.
-    ``notes`` are sentences for the user about what was found.
+    ``notes`` are sentences for the user about what was found. ``quantized`` is what it is under a ``--quantization``
+    that has vLLM read a file beside its config.json, by the names that do.
     """
 
     spec: ModelSpec
@@ -69,6 +70,7 @@ class FoundModel:
     checkpoint: CheckpointFacts | None = None
     commit: str | None = None
     notes: tuple[str, ...] = ()
+    quantized: tuple[tuple[str, FoundModel | Unavailable], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

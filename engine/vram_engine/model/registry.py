@@ -52,6 +52,7 @@ from vram_engine.model.kin import (
     sarvam_latent,
 )
 from vram_engine.model.linear_hybrid import kimi_linear, lfm2, olmo_hybrid, qwen_next
+from vram_engine.model.minimax_m3 import MINIMAX_M3_RENAMES, minimax_m3, minimax_m3_tower
 from vram_engine.model.molmo import molmo, molmo2
 from vram_engine.model.multimodal import (
     GEMMA4_RENAMES,
@@ -286,6 +287,7 @@ TOWERS: Mapping[str, tuple[Tower, Builder, Renames]] = {
     "Llama4ForConditionalGeneration": (llama4_tower, shaped(llama4), LLAMA4_RENAMES),
     "KimiK25ForConditionalGeneration": (kimi_tower, latent("deepseek"), KIMI_RENAMES),
     "KimiK3ForConditionalGeneration": (kimi_k3_tower, shaped(kimi_linear), KIMI_RENAMES),
+    "MiniMaxM3SparseForConditionalGeneration": (minimax_m3_tower, minimax_m3, MINIMAX_M3_RENAMES),
 }
 
 TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
@@ -377,6 +379,7 @@ TEXT_BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "Step3p5ForCausalLM": with_step_experts(step35),
         "OlmoHybridForCausalLM": shaped(olmo_hybrid),
         "KimiLinearForCausalLM": shaped(kimi_linear),
+        "MiniMaxM3SparseForCausalLM": minimax_m3,
     }
 )
 

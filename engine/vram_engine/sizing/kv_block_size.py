@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import lcm
 
 from vram_engine.facts.versions import Version
-from vram_engine.model.caches import MLA, CompressedMLA, LayerCache, WindowedMLA
+from vram_engine.model.caches import MLA, BlockIndexer, CompressedMLA, LayerCache, WindowedMLA
 from vram_engine.model.spec import Unavailable
 from vram_engine.sizing.kv_eras import KvEra
 from vram_engine.sizing.kv_specs import ceil_div
@@ -59,6 +59,7 @@ FLASHMLA = Kernel("FLASHMLA", (64,))
 FLASHINFER_MLA = Kernel("FLASHINFER_MLA", (32, 64))
 CUTLASS_MLA = Kernel("CUTLASS_MLA", (128,))
 SPARSE_MLA = Kernel("sparse MLA and its indexer", (SPARSE_BLOCK_SIZE,))
+BLOCK_SPARSE = Kernel("MiniMax-M3's sparse attention and its indexer", (128,))
 V4 = Kernel("DeepSeek V4 attention", (V4_BLOCK_SIZE,))
 
 OLD_FLASHMLA = Kernel("FLASHMLA", (64,), insists=True)
@@ -84,6 +85,8 @@ def kernel_of(
     """
     if any(isinstance(cache, CompressedMLA | WindowedMLA) for cache in caches):
         return V4
+    if any(isinstance(cache, BlockIndexer) for cache in caches):
+        return BLOCK_SPARSE
     latents = [cache for cache in caches if isinstance(cache, MLA)]
     if not latents:
         return PAGED

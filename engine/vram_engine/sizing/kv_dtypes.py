@@ -36,6 +36,9 @@ PACKED_LATENT: Mapping[str, int] = MappingProxyType({"fp8_ds_mla": 656, "nvfp4_d
 PACKED_V4_LATENT = 584
 V4_PAGE_ALIGNMENT = 576
 
+# Index keys of MiniMax-M3 are bfloat16 whatever the cache is (models/minimax_m3/common/indexer.py).
+INDEX_KEY_BYTES = 2
+
 STATE_BYTES: Mapping[str, int] = MappingProxyType({"float32": 4, "float16": 2, "bfloat16": 2})
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from vram_engine.model.caches import (
     MLA,
+    BlockIndexer,
     ChunkedLocal,
     CompressedIndexer,
     CompressedMLA,
@@ -24,6 +25,7 @@ from vram_engine.model.caches import (
 )
 from vram_engine.model.spec import Unavailable
 from vram_engine.sizing.kv_dtypes import (
+    INDEX_KEY_BYTES,
     PACKED_V4_LATENT,
     STATE_BYTES,
     V4_PAGE_ALIGNMENT,
@@ -122,6 +124,12 @@ def _(cache: MLA, paging: Paging) -> CacheSpec | Unavailable:
 @cache_spec.register
 def _(cache: Indexer, paging: Paging) -> CacheSpec | Unavailable:
     return LatentSpec(paging.block_size, paging.block_size * cache.token_bytes, ("indexer", cache.token_bytes))
+
+
+@cache_spec.register
+def _(cache: BlockIndexer, paging: Paging) -> CacheSpec | Unavailable:
+    page = paging.block_size * cache.head_size * INDEX_KEY_BYTES
+    return LatentSpec(paging.block_size, page, ("block indexer", cache.head_size))
 
 
 @cache_spec.register

@@ -77,6 +77,7 @@ WHOLE_TOWERS: Mapping[str, Version] = MappingProxyType(
         "Qwen3_5ForConditionalGeneration": Version(0, 17, 0),
         "Qwen3_5MoeForConditionalGeneration": Version(0, 17, 0),
         "Exaone4_5_ForConditionalGeneration": Version(0, 20, 0),
+        "MiniMaxM3SparseForConditionalGeneration": Version(0, 24, 0),
         "KimiK3ForConditionalGeneration": Version(0, 27, 0),
     }
 )

@@ -42,6 +42,7 @@ from vram_engine.sources.model_files import (
     json_object,
 )
 from vram_engine.sources.names import host_of, is_commit, is_hub_id, is_revision, shown
+from vram_engine.sources.quantize_files import quantize_files
 
 _T = TypeVar("_T")
 
@@ -152,8 +153,11 @@ class _Repository:
             )
         config = self._json(CONFIG)
         quant_config = self._json(QUANT_CONFIG) if QUANT_CONFIG in self.names else None
+        # Newer repositories repeat in config.json what these say, and vLLM reads that first.
+        apart = () if "quantization_config" in config else quantize_files(self.names - {QUANT_CONFIG})
+        quantized = {name: self._json(name) for name in apart}
         checkpoint, notes = self._checkpoint()
-        return ModelFiles(config, quant_config, MODULES in self.names, checkpoint, self.commit, notes)
+        return ModelFiles(config, quant_config, MODULES in self.names, checkpoint, self.commit, notes, quantized)
 
     def _json(self, name: str) -> dict[str, object]:
         value = json_object(self.requests.whole(self._path(name), LONGEST_JSON), name)

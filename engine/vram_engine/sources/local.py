@@ -30,6 +30,7 @@ from vram_engine.sources.model_files import (
     json_object,
 )
 from vram_engine.sources.names import GGUF_READ, elsewhere, names_gguf, shown
+from vram_engine.sources.quantize_files import quantize_files
 
 _MOST_ENTRIES = 20_000
 
@@ -90,8 +91,19 @@ def read_directory(directory: Path, source: SourceName, commit: str | None = Non
         checkpoint=checkpoint,
         commit=commit,
         notes=notes,
+        quantize_files=_quantize_files(directory),
     )
     return found_model(files, source)
+
+
+def _quantize_files(directory: Path) -> dict[str, dict[str, object]]:
+    """GPTQ's and AWQ's own files, as far as they can be read."""
+    try:
+        names = [entry.name for entry in islice(os.scandir(directory), _MOST_ENTRIES)]
+    except OSError:
+        return {}
+    read = ((name, read_json(directory / name)) for name in quantize_files(names))
+    return {name: value for name, value in read if not isinstance(value, Unavailable)}
 
 
 def read_json(path: Path) -> dict[str, object] | Unavailable:

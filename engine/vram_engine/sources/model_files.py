@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from math import prod
 
 from vram_engine.model import from_config
@@ -13,6 +13,7 @@ from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.sizing.budget import GIB, Term
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.weights import allocated_bytes, weights
+from vram_engine.sources.quantize_files import READINGS, section_of
 
 CONFIG, QUANT_CONFIG, MODULES = "config.json", "hf_quant_config.json", "modules.json"
 
@@ -33,6 +34,7 @@ class ModelFiles:
     """What the files of a model say, read but not interpreted.
 
     ``checkpoint`` is None where its headers were not read, ``commit`` the hub's hash of this state of the files.
+    ``quantize_files`` are GPTQ's and AWQ's own files by name (``sources/quantize_files.py``).
     """
 
     config: Mapping[str, object]
@@ -41,10 +43,28 @@ class ModelFiles:
     checkpoint: CheckpointFacts | None = None
     commit: str | None = None
     notes: tuple[str, ...] = ()
+    quantize_files: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 def found_model(files: ModelFiles, source: SourceName) -> FoundModel | Unavailable:
-    """The model that ``files`` describe."""
+    """The model that ``files`` describe, and what else it may be asked to be."""
+    found = _described(files, source)
+    if isinstance(found, Unavailable) or found.spec.quantization is not None or not files.quantize_files:
+        return found
+    return replace(found, quantized=tuple(_asked(files, source)))
+
+
+def _asked(files: ModelFiles, source: SourceName) -> Iterator[tuple[str, FoundModel | Unavailable]]:
+    for name, reading in READINGS.items():
+        section = section_of(reading, files.quantize_files)
+        if isinstance(section, Unavailable):
+            yield name, section
+        elif section is not None:
+            config = {**files.config, "quantization_config": section}
+            yield name, _described(replace(files, config=config), source)
+
+
+def _described(files: ModelFiles, source: SourceName) -> FoundModel | Unavailable:
     spec = from_config(files.config, quant_config=files.quant_config, pooling=files.pooling)
     if isinstance(spec, Unavailable):
         return spec

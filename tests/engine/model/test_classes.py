@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from vram_engine.model import from_config
-from vram_engine.model.caches_kinds import MLA, FullAttention, LayerCache, SlidingWindow
+from vram_engine.model.caches_kinds import MLA, BlockIndexer, FullAttention, LayerCache, SlidingWindow
 from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.weights import allocated_bytes, weights
@@ -36,7 +36,7 @@ def described(cache: LayerCache) -> list[object]:
         return ["SlidingWindow", len(cache.layers), cache.kv_heads, cache.head_size, cache.window]
     if isinstance(cache, FullAttention):
         return ["FullAttention", len(cache.layers), cache.kv_heads, cache.head_size]
-    if isinstance(cache, MLA):
+    if isinstance(cache, MLA | BlockIndexer):
         return ["MLA", len(cache.layers), 1, cache.head_size]
     return ["state", len(cache.layers)]
 
