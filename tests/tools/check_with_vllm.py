@@ -234,6 +234,7 @@ def take_adapters(model):
 # another release, or needs packages that only a CUDA installation brings.
 READ = {
     "gpu-too-old": "CMakeLists.txt, CUDA_SUPPORTED_ARCHS",
+    "gpu-no-longer-supported": "CMakeLists.txt, CUDA_SUPPORTED_ARCHS of CUDA 12.8 and 13",
     "data-parallel-exceeds-gpus": "vllm/v1/worker/gpu_worker.py, Worker.init_device",
     "elastic-experts-incomplete": "vllm/config/parallel.py, ParallelConfig.__post_init__; Fixed wants NIXL",
     "tensor-parallel-cuts-quantization-groups": "vllm/model_executor/kernels/linear, as layers are built",

@@ -37,6 +37,13 @@ def _minor(number: int) -> Version:
 CHECKS: tuple[Check, ...] = (
     Check("gpu-memory-utilization-out-of-range", limits.utilization),
     Check("gpu-too-old", limits.gpu_without_kernels),
+    Check(
+        "gpu-no-longer-supported",
+        limits.volta_without_kernels,
+        _minor(20),
+        follows_release=True,
+        unless=(limits.gpu_without_kernels,),
+    ),
     Check("tensor-parallel-exceeds-gpus", limits.world_size),
     Check("tensor-parallel-does-not-divide", limits.division),
     Check("max-model-len-exceeds-model", limits.length),
@@ -133,7 +140,7 @@ CHECKS: tuple[Check, ...] = (
         "lora-drafts-exceed-batched-tokens", lora.step_below_drafts, _minor(12), unless=(scheduler.step_below_length,)
     ),
     Check("speculative-key-unknown", speculation.unknown_key, Version(0, 8, 5)),
-    Check("speculative-method-unknown", speculation.unknown_method, Version(0, 8, 5)),
+    Check("speculative-method-unknown", speculation.unknown_method, Version(0, 9, 1)),
     Check("speculative-method-removed", speculation.removed_method, follows_release=True),
     Check("speculative-model-missing", speculation.without_model, Version(0, 8, 5)),
     Check("speculative-tokens-missing", speculation.without_tokens, Version(0, 8, 5)),

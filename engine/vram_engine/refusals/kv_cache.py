@@ -15,7 +15,7 @@ from vram_engine.refusals.parallel import keeps_latents
 FORMATS_SINCE: Mapping[str, Version] = MappingProxyType(
     {
         "bfloat16": Version(0, 11, 0),
-        "fp8_ds_mla": Version(0, 12, 0),
+        "fp8_ds_mla": Version(0, 11, 1),
         "float16": Version(0, 18, 0),
         "turboquant_k8v4": Version(0, 20, 0),
         "turboquant_4bit_nc": Version(0, 20, 0),

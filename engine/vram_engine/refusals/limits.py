@@ -18,8 +18,9 @@ from vram_engine.sizing.weights import weights
 # Whether widths divide does not depend on the GPU; kernels that round up do, and they only make it easier.
 _ANY_CAPABILITY = (8, 0)
 
-# Wheels and images of every release are compiled for these and newer.
+# Wheels and images of every release are compiled for these and newer; PyTorch 2.11 has no kernels for Volta.
 LEAST_CAPABILITY = (7, 0)
+LEAST_CAPABILITY_NOW = (7, 5)
 
 
 def utilization(case: Case) -> str | None:
@@ -32,11 +33,20 @@ def utilization(case: Case) -> str | None:
 
 def gpu_without_kernels(case: Case) -> str | None:
     """A GPU older than Volta (``CUDA_SUPPORTED_ARCHS`` of vLLM's CMakeLists.txt); Triton compiles nothing for it."""
+    return _older_than(case, LEAST_CAPABILITY, "vLLM's releases need")
+
+
+def volta_without_kernels(case: Case) -> str | None:
+    """A GPU older than Turing: since vLLM is built with PyTorch 2.11, for CUDA 13 and 12.9, neither has kernels."""
+    return _older_than(case, LEAST_CAPABILITY_NOW, f"the builds of vLLM {case.version} need")
+
+
+def _older_than(case: Case, least: tuple[int, int], needed_by: str) -> str | None:
     capability = case.capability
-    if case.node is None or capability is None or capability >= LEAST_CAPABILITY:
+    if case.node is None or capability is None or capability >= least:
         return None
-    have = f"{capability[0]}.{capability[1]}"
-    return f"vLLM's releases need compute capability 7.0; the {case.node.gpu.name} has {have}"
+    need, have = (f"{major}.{minor}" for major, minor in (least, capability))
+    return f"{needed_by} compute capability {need}; the {case.node.gpu.name} has {have}"
 
 
 def world_size(case: Case) -> str | None:
@@ -116,7 +126,7 @@ def _is_dealt_out(module: Module, ranks: int, slices: int) -> bool:
 def length(case: Case) -> str | None:
     """``max_model_len`` above the model's, unless a variable allows it or may (``_get_and_verify_max_len``)."""
     asked = case.args.max_model_len
-    if asked is None or case.spec is None or case.spec.shapes_guessed or case.says("hf-overrides"):
+    if asked is None or case.spec is None or case.spec.shapes_guessed or case.says("hf-overrides", "rope-scaling"):
         return None
     if is_on(case.deployment, ALLOW_LONG) is not False:
         return None

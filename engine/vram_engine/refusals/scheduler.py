@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vram_engine.model.caches import CrossAttention
 from vram_engine.model.length import default_max_model_len
+from vram_engine.model.spec import ModelSpec
 from vram_engine.refusals.case import Case
 from vram_engine.refusals.limits import loses_a_window
 from vram_engine.sizing.batch import Batch, batch
@@ -77,10 +78,15 @@ def context(case: Case) -> int | None:
     """The context length in force, where it is known."""
     if case.args.max_model_len is not None:
         return case.args.max_model_len
-    if case.says("max-model-len") or case.hides_settings or case.model is None:
+    if case.says("max-model-len") or case.hides_settings or case.model is None or _may_be_shorter(case.model):
         return None
     windowless = loses_a_window(case.model, case.args)
     return default_max_model_len(case.model, case.version, disable_sliding_window=windowless)
+
+
+def _may_be_shorter(model: ModelSpec) -> bool:
+    """Whether a tokenizer's or a sentence encoder's file may say another length (``_get_and_verify_max_len``)."""
+    return model.runner == "pooling" and not model.caches
 
 
 def step(case: Case) -> int | None:

@@ -20,9 +20,8 @@ WITHOUT_DRAFT = frozenset({"ngram", "[ngram]", "ngram_gpu", "suffix", "extract_h
 METHODS = WITHOUT_DRAFT | {"eagle", "eagle3", "medusa", "mlp_speculator", "draft_model", "custom_class", "dflash"}
 # First releases with a method, and first ones without it again.
 METHOD_SINCE: Mapping[str, Version] = {
-    "eagle3": Version(0, 9, 0),
     "mtp": Version(0, 11, 0),
-    "suffix": Version(0, 12, 0),
+    "suffix": Version(0, 11, 1),
     "extract_hidden_states": Version(0, 17, 0),
     "ngram_gpu": Version(0, 18, 0),
     "dflash": Version(0, 20, 0),

@@ -9,7 +9,7 @@ Why
     ``_get_quantization_config``).
 
 Example
-    # vram: gpu=v100-sxm2-32
+    # vram: gpu=v100-sxm2-32 vllm=0.19.1
     model: Qwen/Qwen3-8B-AWQ
     max-model-len: 8192
 

@@ -142,7 +142,8 @@ def plan(spec: ModelSpec, args: EngineArgs, gpu_capability: tuple[int, int]) -> 
     stored = spec.quantization
     method = stored.method if stored is not None else requested
     if method is not None and method in REMOVED and args.vllm_version >= REMOVED[method]:
-        return Refusal(f"Unknown quantization method: {method}; vLLM {args.vllm_version} no longer has it.")
+        # A plug-in may bring it still; that a release is without it is said beside the verdict, where it is stated.
+        return Unavailable(f"the quantization method {method} is not derived for vLLM {args.vllm_version}")
     if stored is not None and requested not in {None, stored.method, *SAME_METHOD.get(stored.method, ())}:
         return Refusal(
             f"Quantization method specified in the model config ({stored.method}) does not match the quantization "

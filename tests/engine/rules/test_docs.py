@@ -17,6 +17,7 @@ WITHOUT_FIX = {
     *("model-unknown", "not-modelled", "yaml-syntax", "refused-by-vllm", "tight-memory"),
     *(
         "gpu-too-old",
+        "gpu-no-longer-supported",
         "quantization-needs-newer-gpu",
         "mm-loras-on-text-model",
         "speculative-model-missing",

@@ -21,6 +21,11 @@ REFUSED = {
         "max-num-seqs-exceeds-batched-tokens",
     ),
     "a GPU older than Volta": ("gpu=p40-24", LLAMA, "gpu-too-old"),
+    "Volta since PyTorch 2.11": (
+        "gpu=v100-sxm2-32 vllm=0.20.0",
+        "model: Qwen/Qwen2.5-1.5B-Instruct\nmax-model-len: 2048\n",
+        "gpu-no-longer-supported",
+    ),
     "four bits of FlashInfer on Hopper before its second kernels": (
         "gpu=h100-sxm-80 vllm=0.29.0",
         LLAMA + "kv-cache-dtype: nvfp4\n",
@@ -44,6 +49,40 @@ REFUSED = {
 }
 
 TAKEN = {
+    "bitsandbytes, which a plug-in may bring, in a release that nobody states": (
+        "gpu=l4",
+        "model: Qwen/Qwen2.5-1.5B-Instruct\nmax-model-len: 2048\nquantization: bitsandbytes\n",
+    ),
+    "Volta before PyTorch 2.11": (
+        "gpu=v100-sxm2-32 vllm=0.19.1",
+        "model: Qwen/Qwen2.5-1.5B-Instruct\nmax-model-len: 2048\n",
+    ),
+    "Volta and a release that nobody states": (
+        "gpu=v100-sxm2-32",
+        "model: Qwen/Qwen2.5-1.5B-Instruct\nmax-model-len: 2048\n",
+    ),
+    "a length that rope-scaling of an older release stretches": (
+        "gpu=h100-sxm-80 vllm=0.10.2",
+        "model: Qwen/Qwen2.5-1.5B-Instruct\nmax-model-len: 131072\nrope-scaling: '"
+        '{"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}\'\n',
+    ),
+    "a step of an encoder whose tokenizer may say a shorter length": (
+        "gpu=l4 vllm=0.20.0",
+        "model: BAAI/bge-m3\nrunner: pooling\nmax-num-batched-tokens: 8192\n",
+    ),
+    "eagle3 in the release that brought it": (
+        "gpu=h100-sxm-80 vllm=0.8.5",
+        LLAMA + "speculative-config: '"
+        '{"method": "eagle3", "model": "yuhuili/EAGLE3-LLaMA3.1-Instruct-8B", "num_speculative_tokens": 3}\'\n',
+    ),
+    "four bits of gpt-oss in the release that brought them": (
+        "gpu=h100-sxm-80 vllm=0.10.1",
+        "model: openai/gpt-oss-20b\nmax-model-len: 8192\nquantization: mxfp4\n",
+    ),
+    "ModelOpt's four bits where they were new": (
+        "gpu=b200 vllm=0.9.0",
+        "model: nvidia/Qwen3-235B-A22B-NVFP4\nmax-model-len: 8192\nquantization: modelopt_fp4\n",
+    ),
     "four bits of FlashInfer on Hopper": ("gpu=h100-sxm-80 vllm=0.32.0", LLAMA + "kv-cache-dtype: nvfp4\n"),
     "halves of a batch where a variable may tell the exchange": (
         "gpu=h100-sxm-80 vllm=0.14.1",

@@ -8,7 +8,7 @@ import pytest
 
 from vram_engine.facts.versions import Version
 from vram_engine.model import from_config
-from vram_engine.model.spec import ModelSpec
+from vram_engine.model.spec import ModelSpec, Unavailable
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.parallelism import Refusal, pipeline_stages
 from vram_engine.sizing.weights import allocated_bytes, weights
@@ -83,11 +83,11 @@ def test_checkpoint_decides_the_method() -> None:
     assert "does not match" in message(awq, quantization="gptq")
 
 
-@pytest.mark.parametrize(("version", "refused"), [(Version(0, 26, 0), False), (Version(0, 28, 0), True)])
-def test_methods_end_with_a_version(version: Version, refused: bool) -> None:
-    """bitsandbytes is a method up to 0.27 and unknown from 0.28 on."""
+@pytest.mark.parametrize(("version", "unknown"), [(Version(0, 26, 0), False), (Version(0, 28, 0), True)])
+def test_methods_end_with_a_version(version: Version, unknown: bool) -> None:
+    """bitsandbytes is a method up to 0.27; from 0.28 on only a plug-in brings it, whose bytes are not known."""
     found = weights(spec_of(QWEN), EngineArgs(vllm_version=version, quantization="bitsandbytes"), H100)
-    assert isinstance(found, Refusal) == refused
+    assert isinstance(found, Unavailable) == unknown
 
 
 def test_groups_may_not_be_cut() -> None:
