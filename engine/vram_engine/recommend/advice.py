@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from vram_engine.deployment import Scalar
+from vram_engine.deployment import Deployment, Scalar
 from vram_engine.feasibility import gib
 from vram_engine.model.reference import FoundModel
 from vram_engine.performance import Performance, performance
 from vram_engine.recommend.case import Case, Sized, sized
 from vram_engine.recommend.goal import Goal
 from vram_engine.recommend.search import Found, Proposal, search
+from vram_engine.resolution import engine_args
 
 # As many as a reader weighs against each other.
 MOST_CHOICES = 4
@@ -45,6 +46,7 @@ class Choice:
     loss: float
     shortfall: float
     weights_bytes: int
+    gpus: int = 1
     tokens_per_s: float | None = None
     first_token_ms: float | None = None
     model: FoundModel | None = None
@@ -165,11 +167,18 @@ def _choice(proposal: Proposal, after: Sized, before: Sized | None) -> Choice:
         loss=proposal.loss,
         shortfall=proposal.shortfall,
         weights_bytes=after.estimate.budget.weights.bytes,
+        gpus=_gpus(after.deployment),
         tokens_per_s=known.decode_total.expected if known is not None else None,
         first_token_ms=known.first_token_ms.expected if known is not None else None,
         model=proposal.model,
         tuned=proposal.tuned,
     )
+
+
+def _gpus(deployment: Deployment) -> int:
+    """GPUs of one engine."""
+    args = engine_args(deployment)
+    return args.tensor_parallel_size * args.pipeline_parallel_size
 
 
 def _cut_words(proposal: Proposal, after: Sized) -> tuple[str, ...]:
@@ -200,8 +209,11 @@ def _missed(shortfall: float) -> int:
 
 
 def _speed(choice: Choice, goal: Goal) -> int:
-    """The rate in coarse steps: of tokens for throughput, of answers that begin soon for latency, else of tokens."""
-    rate = choice.tokens_per_s
+    """The rate in coarse steps: of answers that begin soon for latency, else of tokens from each GPU.
+
+    GPUs that one engine does not need could serve another copy.
+    """
+    rate = None if choice.tokens_per_s is None else choice.tokens_per_s / choice.gpus
     if goal.mode == "latency" and choice.first_token_ms:
         rate = 1e3 / choice.first_token_ms
     return 0 if not rate else math.floor(math.log(rate, _SPEED_STEP))
@@ -266,9 +278,8 @@ def _slower(winner: Choice, loser: Choice, goal: Goal) -> str:
             f"the one before should answer first after {winner.first_token_ms:,.0f} ms, "
             f"this one after {loser.first_token_ms:,.0f} ms"
         )
-    return (
-        f"the one before should give {winner.tokens_per_s or 0:,.0f} tokens/s, this one {loser.tokens_per_s or 0:,.0f}"
-    )
+    each, other = ((choice.tokens_per_s or 0) / choice.gpus for choice in (winner, loser))
+    return f"the one before should give {each:,.0f} tokens/s from each GPU, this one {other:,.0f}"
 
 
 def without_flag(choice: Choice, name: str) -> Choice:

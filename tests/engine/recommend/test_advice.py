@@ -200,3 +200,12 @@ def test_a_share_far_too_small_is_raised_even_on_a_small_card():
     """A hundredth of 11.63 GiB holds no engine, half of it does; 0.92 would not leave the card 1.5 GiB."""
     text = "# vram: gpu=rtx-3060-12 vllm=0.32.0\nmodel: facebook/opt-125m\ngpu-memory-utilization: 0.01\n"
     assert best(text) == {"gpu-memory-utilization": 0.5}
+
+
+def test_a_small_model_is_not_spread_over_gpus_it_does_not_need():
+    """One GPU of eight holds a model of 1 B parameters: the others are for other copies of it."""
+    advice = advise(
+        case("# vram: gpu=rtx-3060-12 gpus=8\nmodel: meta-llama/Llama-3.2-1B-Instruct\nmax-model-len: 4096\n")
+    )
+    assert advice.choices == ()
+    assert advice.as_it_is is not None
