@@ -129,6 +129,7 @@ BAD = {
     "no JSON": lambda handler: handler.send(200, b"<html></html>"),
     "a list": lambda handler: handler.send(200, b"[]"),
     "deep JSON": lambda handler: handler.send(200, b"[" * 50_000),
+    "JSON that Python still reads": lambda handler: handler.send(200, b'{"r":' * 150 + b"1" + b"}" * 150),
     "long": lambda handler: handler.send(200, b" " * (LONGEST_FILE + 1)),
     "a length past all bounds": lambda handler: handler.send(200, b"{}", {"Content-Length": str(10**12)}),
     "compressed": lambda handler: handler.send(200, b"x", {"Content-Encoding": "gzip"}),
