@@ -143,9 +143,9 @@ def test_a_flaky_hub_is_exact_once_it_answers(hub, client, cache, clock):
     wanted = ["/revision/", "/config.json", "model.safetensors"]
 
     def broken(handler):
+        hub.faults.clear()
         handler.connection.shutdown(socket.SHUT_RDWR)
         handler.close_connection = True
-        hub.faults.clear()
 
     source = RememberedHub(client, cache, {"HF_ENDPOINT": hub.endpoint}, clock)
     answers = []
