@@ -9,13 +9,15 @@ from vram_engine.analysis import Answer, Wanted
 from vram_engine.lent import FileRef
 from vram_engine.model.reference import FoundModel, ModelRef
 from vram_engine.model.spec import Unavailable
-from vram_engine.ports import ModelSource
+from vram_engine.ports import AdapterSource, ModelSource
 from vram_engine.sources.files import lend
 
 
 def find(sources: tuple[ModelSource, ...], wanted: Wanted, folders: tuple[Path, ...]) -> Answer:
-    """The model from ``sources``, or the file from ``folders``."""
-    return lend(wanted, folders) if isinstance(wanted, FileRef) else find_model(sources, wanted, folders)
+    """The model from ``sources``, or the file from ``folders``; an adapter's description from either."""
+    if isinstance(wanted, FileRef):
+        return lend(wanted, folders, tuple(each for each in sources if isinstance(each, AdapterSource)))
+    return find_model(sources, wanted, folders)
 
 
 def find_model(sources: tuple[ModelSource, ...], ref: ModelRef, folders: tuple[Path, ...]) -> FoundModel | Unavailable:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from vram_engine.model.reference import CheckpointFacts, ModelRef, StoredTensors
 from vram_engine.sources.model_files import ModelFiles, json_object
@@ -25,41 +25,48 @@ _MOST_FILES = 500
 _ABANDONED_AFTER_S = 3600.0
 _LATEST = 2.0**33
 
+# What a repository was looked up as: one repository may hold a model and an adapter.
+Kind: TypeAlias = Literal["model", "adapter"]
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The files of a model as they were at ``fetched`` (Unix seconds)."""
+    """The files of a model or an adapter as they were at ``fetched`` (Unix seconds)."""
 
     files: ModelFiles
     fetched: float
 
 
 class ModelCache:
-    """One file per endpoint, model and revision. Disks that are full or read-only cost the memory, nothing else."""
+    """One file per endpoint, kind, repository and revision.
+
+    Disks that are full or read-only cost the memory, nothing else.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def read(self, endpoint: str, ref: ModelRef) -> Stored | None:
-        """What was stored for a model, None where nothing was or it is damaged."""
+    def read(self, endpoint: str, ref: ModelRef, kind: Kind = "model") -> Stored | None:
+        """What was stored for a repository, None where nothing was or it is damaged."""
         try:
-            with self._path(endpoint, ref).open("rb") as file:
+            with self._path(_key(endpoint, ref, kind)).open("rb") as file:
                 data = file.read(_LARGEST_FILE + 1)
         except OSError:
             return None
         value = json_object(data, "") if len(data) <= _LARGEST_FILE else None
-        if not isinstance(value, dict) or value.get("key") != _key(endpoint, ref):
+        if not isinstance(value, dict) or value.get("key") != _key(endpoint, ref, kind):
             return None
         return _stored(value)
 
-    def write(self, endpoint: str, ref: ModelRef, stored: Stored) -> None:
-        """Store a model; another process sees the old file or the new one, never a part."""
-        data = json.dumps({"key": _key(endpoint, ref), **_plain(stored)}).encode()
+    def write(self, endpoint: str, ref: ModelRef, stored: Stored, kind: Kind = "model") -> None:
+        """Store a model or an adapter; another process sees the old file or the new one, never a part."""
+        key = _key(endpoint, ref, kind)
+        data = json.dumps({"key": key, **_plain(stored)}).encode()
         if len(data) > _LARGEST_FILE:
             return
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._replace(self._path(endpoint, ref), data)
+            self._replace(self._path(key), data)
             self._prune()
         except OSError:
             return
@@ -69,8 +76,8 @@ class ModelCache:
         for path in self._folder.glob("*.json"):
             path.unlink(missing_ok=True)
 
-    def _path(self, endpoint: str, ref: ModelRef) -> Path:
-        name = hashlib.sha256(json.dumps(_key(endpoint, ref)).encode()).hexdigest()
+    def _path(self, key: list[Any]) -> Path:
+        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
         return self._folder / f"{name[:40]}.json"
 
     def _replace(self, path: Path, data: bytes) -> None:
@@ -100,8 +107,8 @@ def default_folder() -> Path:
     return user_cache_path("vram-lsp", appauthor=False) / "models"
 
 
-def _key(endpoint: str, ref: ModelRef) -> list[Any]:
-    return [_VERSION, endpoint, ref.name, ref.revision]
+def _key(endpoint: str, ref: ModelRef, kind: Kind) -> list[Any]:
+    return [_VERSION, endpoint, kind, ref.name, ref.revision]
 
 
 def _plain(stored: Stored) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class FileRef:
 
 @dataclass(frozen=True, slots=True)
 class LentFile:
-    """A file's text, and the absolute path it was found at."""
+    """A file's text, and the absolute path it was found at; an empty one where that is not on this machine."""
 
     text: str
     path: str

@@ -1,11 +1,12 @@
-"""The two seams to the world: who knows models, and who knows this machine's GPUs."""
+"""The seams to the world: who knows models, who knows LoRA adapters, and who knows this machine's GPUs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from vram_engine.lent import LentFile, Unlent
 from vram_engine.model.reference import FoundModel, ModelRef, Unanswered
 from vram_engine.model.spec import Unavailable
 
@@ -45,6 +46,14 @@ class ModelSource(Protocol):
 
         ``folders`` are where relative paths may start, nearest first.
         """
+
+
+@runtime_checkable
+class AdapterSource(Protocol):
+    """A source of models that may also know what LoRA adapters are."""
+
+    def adapter(self, ref: ModelRef) -> LentFile | Unlent | None:
+        """The adapter_config.json of a repository, why there is none, or None for one it has never heard of."""
 
 
 class GpuSource(Protocol):

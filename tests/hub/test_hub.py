@@ -366,11 +366,13 @@ LYING = {
     "no JSON": body(b"<html>Please log in to the hotel's network</html>"),
     "another object": body(b"[]"),
     "deep JSON": body(b"[" * 100_000),
+    "JSON that Python still reads": body(b'{"a":' * 150 + b"1" + b"}" * 150),
     "a JSON bomb": body(b'{"a":[' + b"[]," * 2_000_000 + b"[]]}"),
     "numbers without end": body(b'{"a":' + b"9" * 100_000 + b"}"),
     "not UTF-8": body(b'{"a":"\xff"}'),
     "more than a description": huge,
     "a declared length past all bounds": lambda handler: handler.send(200, b"{}", {"Content-Length": str(10**12)}),
+    "a declared length that is too short": lambda handler: handler.send(200, b'{"a": 1}', {"Content-Length": "4"}),
     "a gzip bomb": bomb,
     "redirects without end": location(lambda handler: handler.path),
     "a redirect nowhere": lambda handler: handler.send(302, b""),
@@ -468,6 +470,17 @@ def test_a_range_that_was_not_asked_for_is_not_used(llama_hub, client, fault):
     files = files_of(client.fetch(REF))
     assert files.checkpoint is None
     assert "127.0.0.1" in files.notes[0] or "model.safetensors" in files.notes[0]
+
+
+@pytest.mark.parametrize("wrong_by", [-8, 8, -(2**33), 2**40])
+def test_a_wrong_size_of_the_weights_is_seen(llama_hub, client, wrong_by):
+    """The header's last tensor must end where the file is said to, whichever way the size is wrong."""
+    weights = llama_hub.models[MODEL]["model.safetensors"]
+    said = File(weights.data, weights.size + wrong_by)
+    llama_hub.fail("model.safetensors", lambda handler: handler.send_file(said))
+    files = files_of(client.fetch(REF))
+    assert files.checkpoint is None
+    assert "model.safetensors" in files.notes[0]
 
 
 def test_a_server_without_ranges_is_read_as_far_as_needed(llama_hub, client):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -134,6 +135,30 @@ def test_a_hub_that_is_away_is_left_alone_for_all_models(cache, clock):
     clock.now += 15
     assert isinstance(source.find(REF, ()), FoundModel)
     assert isinstance(source.find(ModelRef("org/other"), ()), FoundModel)
+
+
+def test_a_flaky_hub_is_exact_once_it_answers(hub, client, cache, clock):
+    """Every other request breaks off: each try waits its turn, and the one that gets through is whole and is kept."""
+    hub.add(MODEL, LLAMA_CONFIG, model_safetensors=safetensors(llama()))
+    wanted = ["/revision/", "/config.json", "model.safetensors"]
+
+    def broken(handler):
+        hub.faults.clear()
+        handler.connection.shutdown(socket.SHUT_RDWR)
+        handler.close_connection = True
+
+    source = RememberedHub(client, cache, {"HF_ENDPOINT": hub.endpoint}, clock)
+    answers = []
+    for fragment in wanted:
+        hub.fail(fragment, broken)
+        answers.append(source.find(REF, ()))
+        clock.now += 3601
+    assert [isinstance(each, Unanswered) for each in answers] == [True, True, False]
+    assert answers[2].checkpoint is None
+    assert "broke off its answer" in answers[2].notes[0]
+    whole = source.find(REF, ())
+    assert (whole.source, whole.checkpoint.total_bytes, whole.notes) == ("hub", LLAMA_BYTES, ())
+    assert RememberedHub(None, cache, {"HF_ENDPOINT": hub.endpoint}).find(REF, ()).checkpoint == whole.checkpoint
 
 
 def test_the_hub_may_say_how_long_to_wait(cache, clock):

@@ -12,7 +12,7 @@ import pytest_asyncio
 from lsprotocol import types
 from pytest_lsp import ClientServerConfig
 
-from tests.hub.checkpoints import LLAMA_CONFIG, llama, safetensors
+from tests.hub.checkpoints import LLAMA_CONFIG, as_json, llama, safetensors
 from vram_lsp.asked_once import AskedOnce
 from vram_lsp.server import ALLOW_HUB, CLEAR_CACHE, HUB_SETTLE_S, NOT_NOW, USE_CACHE
 
@@ -190,6 +190,22 @@ async def test_half_typed_names_are_not_sent(editor, llama_hub):
     await editor.until(lambda: editor.found() == KNOWN)
     asked = [path for path in llama_hub.paths if path.startswith("/api/")]
     assert asked == ["/api/models/org/l/revision/main", "/api/models/org/llama/revision/main"]
+
+
+@pytest.mark.asyncio
+async def test_adapters_are_asked_for_when_their_names_stand(editor, hub):
+    """As models are: not while keys keep coming, once, and the verdict follows the answer."""
+    hub.models["org/sql"] = {"adapter_config.json": as_json({"peft_type": "LORA", "r": 48})}
+    lora = "Qwen/Qwen2.5-7B-Instruct\nenable-lora: true\nlora-modules: sql="
+    await editor.start({"hub": "on"})
+    editor.open("org/llama")
+    await editor.until(lambda: editor.found() == KNOWN)
+    for version, length in enumerate(range(4, 8), start=2):
+        editor.type(lora + "org/sql"[:length], version)
+        await asyncio.sleep(HUB_SETTLE_S / 4)
+    await editor.until(lambda: "adapter-rank-exceeds-limit" in (editor.found() or ()))
+    asked = [path for path in hub.paths if path.startswith("/api/") and "/org/" in path]
+    assert asked == ["/api/models/org/llama/revision/main", "/api/models/org/sql/revision/main"]
 
 
 @pytest.mark.asyncio

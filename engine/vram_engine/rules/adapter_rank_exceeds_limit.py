@@ -2,7 +2,8 @@
 
 What it checks
     The ranks of the adapters in lora-modules against max-lora-rank, 16 where it is not given. A rank is read from the
-    adapter's adapter_config.json, in the workspace or in the Hugging Face cache; other adapters are not judged.
+    adapter's adapter_config.json, in the workspace, in the Hugging Face cache, or on the hub where it may be asked;
+    other adapters are not judged.
 
 Why
     vLLM loads these adapters before it answers, and ends with "LoRA rank 32 is greater than max_lora_rank 16".

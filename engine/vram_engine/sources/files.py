@@ -9,6 +9,7 @@ from pathlib import Path
 from vram_engine.adapters import CONFIG as ADAPTER
 from vram_engine.lent import FileRef, LentFile, Unlent
 from vram_engine.model.reference import ModelRef
+from vram_engine.ports import AdapterSource
 from vram_engine.sources.cache import cache_directory, snapshot_directory, uses_modelscope
 from vram_engine.sources.local import located
 from vram_engine.sources.names import is_hub_id, shown
@@ -17,12 +18,16 @@ from vram_engine.sources.names import is_hub_id, shown
 LONGEST_FILE = 64 * 1024
 
 
-def lend(ref: FileRef, folders: tuple[Path, ...]) -> LentFile | Unlent:
-    """The file that ``ref`` names, relative to the nearest folder that has it; none outside of all ``folders``."""
+def lend(ref: FileRef, folders: tuple[Path, ...], others: tuple[AdapterSource, ...] = ()) -> LentFile | Unlent:
+    """The file that ``ref`` names, relative to the nearest folder that has it; none outside of all ``folders``.
+
+    The description of an adapter that is in no folder is looked for where vLLM would, then ``others`` are asked.
+    """
     path = located(ref.path, folders)
     if path is None:
-        cached = adapter_in_cache(ref, os.environ)
-        return Unlent(f"and there is no file {shown(ref.path)} here") if cached is None else _read(cached)
+        repository = adapter_repository(ref)
+        told = None if repository is None else _adapter(repository, others, os.environ)
+        return told or Unlent(f"and there is no file {shown(ref.path)} here")
     try:
         path = path.resolve()
         if not any(path.is_relative_to(folder.resolve()) for folder in folders):
@@ -32,13 +37,23 @@ def lend(ref: FileRef, folders: tuple[Path, ...]) -> LentFile | Unlent:
     return _read(path)
 
 
-def adapter_in_cache(ref: FileRef, environment: Mapping[str, str]) -> Path | None:
-    """The description of an adapter that is named by its id, in the Hugging Face cache; no other file of the cache."""
-    name, slash, file = ref.path.rpartition("/")
-    if not slash or file != ADAPTER or not is_hub_id(name) or uses_modelscope(environment):
+def adapter_repository(ref: FileRef) -> ModelRef | None:
+    """The repository of an adapter that is named by its id; no other file is taken from one."""
+    name, _, file = ref.path.rpartition("/")
+    return ModelRef(name) if file == ADAPTER and is_hub_id(name) else None
+
+
+def _adapter(
+    ref: ModelRef, others: tuple[AdapterSource, ...], environment: Mapping[str, str]
+) -> LentFile | Unlent | None:
+    """An adapter's description from the Hugging Face cache, else from the first other source that knows of it."""
+    if uses_modelscope(environment):
         return None
-    snapshot = snapshot_directory(cache_directory(environment), ModelRef(name), ADAPTER)
-    return None if snapshot is None else snapshot / ADAPTER
+    snapshot = snapshot_directory(cache_directory(environment), ref, ADAPTER)
+    if snapshot is not None:
+        return _read(snapshot / ADAPTER)
+    answers = (other.adapter(ref) for other in others)
+    return next((answer for answer in answers if answer is not None), None)
 
 
 def _read(path: Path) -> LentFile | Unlent:

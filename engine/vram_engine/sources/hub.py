@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import quote
 
+from vram_engine.adapters import CONFIG as ADAPTER
 from vram_engine.model.reference import CheckpointFacts, ModelRef, Unanswered
 from vram_engine.model.spec import Unavailable
 from vram_engine.sources.cache import is_set, uses_modelscope
@@ -30,6 +31,7 @@ from vram_engine.sources.checkpoint import (
     weight_files,
 )
 from vram_engine.sources.deadline import in_parallel, within
+from vram_engine.sources.files import LONGEST_FILE
 from vram_engine.sources.hub_reasons import Asked
 from vram_engine.sources.hub_requests import HubError, HubRequests
 from vram_engine.sources.hub_siblings import quantized_on_hub
@@ -71,6 +73,10 @@ class HuggingFaceHub:
     def fetch(self, ref: ModelRef) -> ModelFiles | Unanswered:
         """The files of a model as they are on the hub now, or why there is no answer."""
         return self._answered(ref, lambda requests: _Repository.listed(requests).files())
+
+    def fetch_adapter(self, ref: ModelRef) -> ModelFiles | Unanswered:
+        """The adapter_config.json of a LoRA adapter, in the place of a model's config.json."""
+        return self._answered(ref, lambda requests: _Repository.listed(requests).adapter())
 
     def quantized(self, ref: ModelRef) -> tuple[str, ...] | Unanswered:
         """Ids of repositories that hold the model in fewer bits, or why there is no answer."""
@@ -151,16 +157,22 @@ class _Repository:
             raise HubError(
                 Unanswered(f"{shown(asked.model)} has no config.json on {asked.host}, which vLLM reads first")
             )
-        config = self._json(CONFIG)
-        quant_config = self._json(QUANT_CONFIG) if QUANT_CONFIG in self.names else None
+        config = self._json(CONFIG, LONGEST_JSON)
+        quant_config = self._json(QUANT_CONFIG, LONGEST_JSON) if QUANT_CONFIG in self.names else None
         # Newer repositories repeat in config.json what these say, and vLLM reads that first.
         apart = () if "quantization_config" in config else quantize_files(self.names - {QUANT_CONFIG})
-        quantized = {name: self._json(name) for name in apart}
+        quantized = {name: self._json(name, LONGEST_JSON) for name in apart}
         checkpoint, notes = self._checkpoint()
         return ModelFiles(config, quant_config, MODULES in self.names, checkpoint, self.commit, notes, quantized)
 
-    def _json(self, name: str) -> dict[str, object]:
-        value = json_object(self.requests.whole(self._path(name), LONGEST_JSON), name)
+    def adapter(self) -> ModelFiles:
+        if ADAPTER not in self.names:
+            asked = self.requests.asked
+            raise HubError(Unanswered(f"{shown(asked.model)} has no {ADAPTER} on {asked.host}"))
+        return ModelFiles(self._json(ADAPTER, LONGEST_FILE), commit=self.commit)
+
+    def _json(self, name: str, limit: int) -> dict[str, object]:
+        value = json_object(self.requests.whole(self._path(name), limit), name)
         if isinstance(value, Unavailable):
             asked = self.requests.asked
             raise HubError(Unanswered(f"{value.reason} as {asked.host} sends it for {shown(asked.model)}"))

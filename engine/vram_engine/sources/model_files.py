@@ -20,6 +20,8 @@ CONFIG, QUANT_CONFIG, MODULES = "config.json", "hf_quant_config.json", "modules.
 # The largest real config.json is a few hundred KiB, with quantization settings for every expert a few MiB.
 LONGEST_JSON = 8 * 2**20
 _MOST_CONTAINERS = 250_000
+# Real ones nest less than ten deep. Python's own limit depends on who calls, and would be met when it is written again.
+_DEEPEST = 100
 
 # Two figures for the same weights that are further apart than this are not the same weights.
 _TOLERANCE = 0.01
@@ -83,7 +85,18 @@ def json_object(data: bytes, name: str) -> dict[str, object] | Unavailable:
         value = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
         return Unavailable(f"{name} is not valid JSON")
-    return value if isinstance(value, dict) else Unavailable(f"{name} is not a JSON object")
+    if not isinstance(value, dict):
+        return Unavailable(f"{name} is not a JSON object")
+    return Unavailable(f"{name} is nested too deeply to be a model's") if _is_deep(value) else value
+
+
+def _is_deep(value: object) -> bool:
+    """Whether containers nest further than is taken, found without recursion."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level = [child for children in inner for child in children if isinstance(child, dict | list)]
+    return bool(level)
 
 
 @dataclass(frozen=True, slots=True)
