@@ -244,7 +244,7 @@ def _rough_input(deployment: Deployment, spec: ModelSpec, args: EngineArgs, gpu:
     context = args.max_model_len or _tokens_asked(deployment) or derived_max_model_len(spec, args.vllm_version)
     return RoughInput(
         parameters=spec.parameters,
-        shapes=Shapes(spec.num_layers, spec.num_key_value_heads, spec.head_dim, spec.shapes_guessed),
+        shapes=Shapes(spec.num_layers, spec.num_key_value_heads, spec.head_dim),
         gpu_bytes=gpu.memory_bytes,
         context=context,
         concurrency=deployment.integer("concurrency") or 1,

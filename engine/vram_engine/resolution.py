@@ -201,7 +201,6 @@ def engine_args(deployment: Deployment) -> EngineArgs:
     if told is not None:
         fields |= {
             "num_speculative_tokens": told.num_speculative_tokens,
-            "speculative_model": told.model,
             "draft_tensor_parallel_size": told.draft_tensor_parallel_size,
         }
     version = vllm_version(deployment)

@@ -107,12 +107,6 @@ def sizing_flags() -> frozenset[str]:
     return frozenset(name for name, known in _flags().items() if known.memory)
 
 
-@cache
-def core_flags() -> frozenset[str]:
-    """Names of the flags that tell a file of vLLM's from another program's."""
-    return frozenset(name for name, known in _flags().items() if known.core)
-
-
 @lru_cache(maxsize=2048)
 def resolve_flag(name: str, version: Version = NEWEST) -> Flag | Ambiguous | None:
     """The flag ``name`` stands for: its own name in any version, else the one option of ``version`` it begins.

@@ -6,7 +6,7 @@ reads the config, never by the name of a model. What is not listed has not been 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from vram_engine.model.caches_attention import (
@@ -429,8 +429,6 @@ POOLING_SUFFIXES = (
     "Model",
 )
 GENERATING_SUFFIXES = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
-
-Language = Callable[[Config], tuple[LayerCache, ...]]
 
 
 @readable

@@ -14,7 +14,6 @@ from vram_engine.model.spec import ModelSpec
 from vram_engine.sizing.budget import GIB
 from vram_engine.sizing.engine_args import EngineArgs
 from vram_engine.sizing.eras import Runner, model_runner
-from vram_engine.sizing.speculative import schedules_ahead
 
 LARGE_GPU = 70 * GIB
 LARGEST_GPU = 160 * GIB
@@ -37,16 +36,13 @@ ASYNC_BY_DEFAULT = Version(0, 14, 0)
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One engine step at its largest. ``why`` says where each number comes from; ``*_given`` that the user set it."""
+    """One engine step at its largest. ``*_why`` says where each number comes from."""
 
     max_num_batched_tokens: int
     max_num_seqs: int
     chunked_prefill: bool
-    max_concurrent_batches: int
     tokens_why: str
     seqs_why: str
-    tokens_given: bool
-    seqs_given: bool
 
     @property
     def num_reqs(self) -> int:
@@ -73,11 +69,8 @@ def batch(args: EngineArgs, gpu: Gpu, max_model_len: int, spec: ModelSpec) -> Ba
         max_num_batched_tokens=max(1, tokens),
         max_num_seqs=max(1, seqs),
         chunked_prefill=chunked,
-        max_concurrent_batches=_concurrent_batches(args, runner),
         tokens_why="max_num_batched_tokens as set" if args.max_num_batched_tokens is not None else why,
         seqs_why="max_num_seqs as set" if args.max_num_seqs is not None else f"default for {gpu.name}",
-        tokens_given=args.max_num_batched_tokens is not None,
-        seqs_given=args.max_num_seqs is not None,
     )
 
 
@@ -121,13 +114,3 @@ def _chunked_prefill(args: EngineArgs, max_model_len: int, spec: ModelSpec, runn
     if args.enable_chunked_prefill is not None:
         return args.enable_chunked_prefill
     return max_model_len > V0_LONG_CONTEXT and spec.runner == "generate" and not spec.tower and not spec.sliding_window
-
-
-def _concurrent_batches(args: EngineArgs, runner: Runner) -> int:
-    """Steps in flight at once (``VllmConfig.max_concurrent_batches``): one per pipeline stage, one more when async."""
-    stages = args.pipeline_parallel_size
-    if args.vllm_version < ASYNC_BY_DEFAULT or not schedules_ahead(args):
-        return stages
-    if runner == "V2":
-        return stages + 1
-    return 2 if stages == 1 else stages

@@ -22,12 +22,11 @@ _OVERHEAD_PER_EXTRA_RANK = GIB // 4
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """What the KV cache depends on. ``guessed`` when they are those of a model of about this size."""
+    """What the KV cache depends on."""
 
     layers: int
     kv_heads: int
     head_dim: int
-    guessed: bool = False
 
     @property
     def basis(self) -> Basis:

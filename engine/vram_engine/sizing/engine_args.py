@@ -52,7 +52,6 @@ class EngineArgs:
     mamba_cache_mode: str | None = None
     speculative_method: str | None = None
     num_speculative_tokens: int = 0
-    speculative_model: str | None = None
     draft_tensor_parallel_size: int | None = None
     # Of the environment: VLLM_USE_V1, VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS.
     use_v1: bool | None = None

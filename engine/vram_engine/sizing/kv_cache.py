@@ -143,12 +143,6 @@ class KvLayout:
                 high = middle - 1
         return low
 
-    def bytes_for(self, concurrency: int, max_model_len: int | None = None) -> tuple[int, ...]:
-        """Bytes per stage that ``concurrency`` requests of the longest length need, the null block included."""
-        length = self.limits.max_model_len if max_model_len is None else max_model_len
-        blocks = concurrency * self.blocks_for_one_request(length) + self.null_blocks
-        return tuple(blocks * stage for stage in self.bytes_per_block)
-
     def on_stage(self, stage: int) -> KvLayout:
         """The layout as one pipeline stage sees it, so that memory is given and needed for that stage alone."""
         checked = None

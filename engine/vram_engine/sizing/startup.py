@@ -41,11 +41,6 @@ class FreeMemoryCheck:
     free: int
     requested: int
 
-    @property
-    def passes(self) -> bool:
-        """Whether enough is free."""
-        return self.free >= self.requested
-
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -76,12 +71,6 @@ class StartupBudget:
     batch: Batch
     era: Era
     free_memory: FreeMemoryCheck | None = None
-
-    @property
-    def slack_left(self) -> Range:
-        """What stays of the device after everything outside the share; negative means running out of memory."""
-        fullest = max((stage.outside for stage in self.stages), key=lambda term: term.bytes)
-        return Range(self.slack - fullest.high, self.slack - fullest.bytes, self.slack - fullest.low)
 
 
 def startup(

@@ -12,8 +12,6 @@ from typing import NamedTuple
 
 from vram_engine.model.spec import Unavailable
 
-Files = Mapping[str, Mapping[str, object]]
-
 # More files of such names than this are not read.
 _MOST_FILES = 4
 

@@ -154,14 +154,6 @@ def test_more_memory_never_holds_less(kept: tuple[LayerCache, ...], args: Engine
 
 
 @STEADY
-@given(caches, arguments, st.integers(1, 50))
-def test_memory_asked_for_requests_serves_them(kept: tuple[LayerCache, ...], args: EngineArgs, requests: int) -> None:
-    """``bytes_for`` and ``max_concurrency`` are two sides of one account."""
-    planned = layout(kept, args)
-    assert planned.max_concurrency(planned.bytes_for(requests)) >= requests
-
-
-@STEADY
 @given(attention(), arguments, lengths)
 def test_a_second_rank_never_needs_more(kept: tuple[LayerCache, ...], args: EngineArgs, length: int) -> None:
     """Tensor parallelism shares the heads out."""

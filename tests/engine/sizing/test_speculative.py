@@ -178,7 +178,9 @@ def test_async_scheduling_ends_with_ngram_only() -> None:
     """The method ngram turns asynchronous scheduling off, which leaves one step in flight; ngram_gpu does not."""
     model, gpu = spec("llama-8b"), card("l40s")
     steps = {
-        method: batch(replace(NGRAM, speculative_method=method), gpu, 8192, model).max_concurrent_batches
+        method: concurrent_batches(
+            model, replace(NGRAM, speculative_method=method), gpu.capability, kv_era(NGRAM.vllm_version)
+        )
         for method in ("ngram", "ngram_gpu")
     }
     assert steps == {"ngram": 1, "ngram_gpu": 2}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -95,7 +94,7 @@ def test_too_little_free_memory_is_refused_before_anything_else() -> None:
     found = startup(spec("llama-8b"), args, card("a800-sxm-80"), weights, max_model_len=8192, free_bytes=38 * GIB)
     assert isinstance(found, StartupBudget)
     assert found.free_memory is not None
-    assert not found.free_memory.passes
+    assert found.free_memory.free < found.free_memory.requested
 
 
 def test_v0_makes_no_such_check() -> None:
@@ -125,14 +124,6 @@ def test_impossible_arguments_are_not_sized(args: EngineArgs) -> None:
     """Arguments that vLLM refuses give no budget."""
     weights = (Term("weights", 16 * GIB, "known"),)
     assert isinstance(startup(spec("llama-8b"), args, card("l4"), weights, max_model_len=8192), Unavailable)
-
-
-def test_graphs_outside_the_share_can_exhaust_the_device() -> None:
-    """At 98 % of an L4 there is no room for the context and for graphs that nothing was set aside for."""
-    args = EngineArgs(Version(0, 12, 0), gpu_memory_utilization=0.98)
-    assert budget("qwen-14b", "l4", 4096, args, 9.44, total=22.04).slack_left.expected < 0
-    roomy = replace(args, gpu_memory_utilization=0.85)
-    assert budget("qwen-14b", "l4", 4096, roomy, 9.44, total=22.04).slack_left.expected > 0
 
 
 def test_shared_memory_widens_the_band() -> None:
