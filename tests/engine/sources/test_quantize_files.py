@@ -109,3 +109,10 @@ def test_a_file_that_cannot_be_true_makes_the_model_unknown(tmp_path: Path, cont
 def test_a_file_that_is_no_object_is_passed_over(tmp_path: Path, content: str) -> None:
     """The model itself is found all the same."""
     assert found(tmp_path, quantize_config=content).quantized == ()
+
+
+@pytest.mark.parametrize("method", ["moe_wna16", "auto-round"])
+def test_methods_with_files_that_are_not_looked_for_are_no_mistake(method, analysed):
+    """vLLM reads a file of theirs that may well be there: nothing is said against them."""
+    text = f"# vram: gpu=h100-sxm-80 vllm=0.32.0\nmodel: Qwen/Qwen3-30B-A3B\nquantization: {method}\n"
+    assert RULE not in {finding.rule for finding in analysed(text).findings}
