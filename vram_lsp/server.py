@@ -501,10 +501,15 @@ async def _settled(server: VramServer, arguments: tuple[Any, ...]) -> Snapshot:
     """The document a command names, once the models it lacks have been looked up."""
     uri = arguments[0] if arguments else None
     snapshot = server.session.snapshot(uri) if isinstance(uri, str) else None
-    # A file that is lent may name a model in its turn.
-    while snapshot is not None and snapshot.analysis.wants:
-        for question in server.session.questions(snapshot):
-            await server.answer(question)
+    asked: set[Question] = set()
+    # A file that is lent may name a model in its turn; nothing is waited for twice.
+    while snapshot is not None and (wanted := server.session.wanted(snapshot) - asked):
+        asked |= wanted
+        for question in sorted(wanted, key=str):
+            if server.session.lookups.is_stale(question):
+                await server.answer(question)
+        # An answer may be there that whoever asked for it has not told of yet.
+        server.session.learned()
         snapshot = server.session.snapshot(snapshot.uri)
     if snapshot is None:
         raise JsonRpcInvalidParams(_NO_DOCUMENT)

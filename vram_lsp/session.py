@@ -173,6 +173,10 @@ class Session:
         around = path.resolve().parents if path is not None and self.scoped else ()
         return next((self.scoped[folder] for folder in around if folder in self.scoped), self.editor)
 
+    def wanted(self, snapshot: Snapshot) -> frozenset[Question]:
+        """The look-ups without which a snapshot is not complete, under way or not."""
+        return frozenset((each, snapshot.folders) for each in snapshot.analysis.wants)
+
     def questions(self, snapshot: Snapshot) -> tuple[Question, ...]:
         """The look-ups a snapshot is waiting for, or that failed long enough ago."""
         missed = (ref for ref, answer in snapshot.context.files.items() if isinstance(answer, Unlent))

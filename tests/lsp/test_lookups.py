@@ -10,8 +10,11 @@ import pytest
 from vram_engine.model.by_size import from_parameter_count
 from vram_engine.model.reference import FoundModel, ModelRef, Unanswered
 from vram_engine.model.spec import Unavailable
+from vram_engine.sources.catalogue import CatalogueModels
+from vram_engine.sources.this_machine import ThisMachine
 from vram_lsp.answers import find_model
 from vram_lsp.lookups import RETRY_AFTER_S, Lookups
+from vram_lsp.server import _settled, create_server
 from vram_lsp.session import Session
 
 QUESTION = (ModelRef("org/name"), ())
@@ -148,3 +151,22 @@ def test_a_draft_model_is_looked_up_beside_the_model():
     session.open("file:///srv/serve.yaml", 1, "# vram: gpu=l4\n" + text)
     snapshot = session.snapshot("file:///srv/serve.yaml")
     assert [ref.name for ref, _ in session.questions(snapshot)] == ["org/a", "org/b"]
+
+
+def test_a_command_that_comes_between_an_answer_and_its_telling_is_answered():
+    """The answer is there and the text not analysed again yet: the command does that, and waits for nobody."""
+    uri, ref = "file:///serve.yaml", ModelRef("Qwen/Qwen2.5-14B-Instruct")
+    found = []
+
+    async def command():
+        server = create_server(Lookups((CatalogueModels(),)), ThisMachine())
+        server.session.open(uri, 1, f"# vram: gpu=l4\nmodel: {ref.name}\n")
+        assert server.session.snapshot(uri).analysis.wants == {ref}
+        await server.session.lookups.answer((ref, server.session.snapshot(uri).folders))
+        found.append(await _settled(server, (uri,)))
+
+    # On the thread of the test, a loop that never yields could not be timed out.
+    thread = threading.Thread(target=lambda: asyncio.run(command()), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert [each.analysis.wants for each in found] == [frozenset()]
